@@ -28,7 +28,7 @@ async def test_each_is_in_force(tmp_path):
         nice=3,
     )
     mine = Located().where(Where())
-    async with Supervisor(special, ChildSpec(Located, name="plain")) as root:
+    async with Supervisor(special, ChildSpec(Located, name="plain"), spares=0) as root:
         assert {
             "env": "blue",
             "cwd": str(tmp_path),
@@ -55,7 +55,7 @@ async def test_they_hold_before_the_module_is_imported(tmp_path, monkeypatch):
         "        return {'seen': SEEN}\n"
     )
     reader = importlib.import_module("reads_at_import").Reader
-    async with Supervisor(ChildSpec(reader, name="a", env={"COLOUR": "red"})) as root:
+    async with Supervisor(ChildSpec(reader, name="a", env={"COLOUR": "red"}), spares=0) as root:
         assert {"seen": "red"} == await root["a"].ask(Where())
 
 

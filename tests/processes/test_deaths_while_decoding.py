@@ -79,7 +79,7 @@ async def outcome(ref, message) -> Any:
 
 async def test_an_ask_alone(taker):
     """One death, with the message in its report; the actor goes on."""
-    async with Supervisor(taker) as root:
+    async with Supervisor(taker, spares=0) as root:
         events = root.events()
         crash = await outcome(root["a"], Note(1, deadly=True))
         assert 2 == await outcome(root["a"], Note(2))
@@ -92,7 +92,7 @@ async def test_an_ask_alone(taker):
 @pytest.mark.parametrize("message", [Note, Again])
 async def test_among_good_ones(taker, message):
     """The good ones that came with it are handled, each once, in their order; it alone is blamed."""
-    async with Supervisor(taker) as root:
+    async with Supervisor(taker, spares=0) as root:
         letters = root.dead_letters()
         for number in range(9):
             root["a"].tell_nowait(message(number, deadly=number == 4))
@@ -106,7 +106,7 @@ async def test_among_good_ones(taker, message):
 
 async def test_an_idempotent_ask_is_bounded(taker):
     """As many deaths as deliveries; then it is given up."""
-    async with Supervisor(taker) as root:
+    async with Supervisor(taker, spares=0) as root:
         events = root.events()
         crash = await outcome(root["a"], Again(1, deadly=True))
         assert "for time 3; it is not delivered again" in str(crash)
@@ -117,7 +117,7 @@ async def test_an_idempotent_ask_is_bounded(taker):
 
 async def test_two_members_of_a_pool(taker):
     """The members that live take what the dead one had."""
-    async with Supervisor(ChildSpec(taker.actor, name="a", size=2)) as root:
+    async with Supervisor(ChildSpec(taker.actor, name="a", size=2), spares=0) as root:
         crash = await outcome(root["a"], Note(1, deadly=True))
         assert isinstance(crash, ActorCrashed)
         assert list(range(8)) == [await outcome(root["a"], Note(number)) for number in range(8)]

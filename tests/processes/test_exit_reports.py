@@ -47,7 +47,7 @@ def child(actor, *args, **options):
 
 
 def tree(*children, **options):
-    return Supervisor(*children, **{"intensity": Intensity(100, 5.0), **options})
+    return Supervisor(*children, **{"intensity": Intensity(100, 5.0), "spares": 0, **options})
 
 
 def check(report, title):

@@ -78,7 +78,7 @@ class Stalls:
 async def test_everything_in_order(reading, logs):
     """Prints, loggers, C libraries and child processes, from two actors at once: each line once, in order, with who."""
     ways = ["info", "info", "warning", "info", "info", "error", "debug", "info", "info"]
-    async with Supervisor(ChildSpec(Chatty, name="a"), ChildSpec(Chatty, name="b"), reading=reading) as root:
+    async with Supervisor(ChildSpec(Chatty, name="a"), ChildSpec(Chatty, name="b"), reading=reading, spares=0) as root:
         await asyncio.gather(root["a"].ask(Everything(10)), root["b"].ask(Everything(10)))
     for actor in "ab":
         found = lines(logs, actor, "log_level", "life")
@@ -92,7 +92,7 @@ async def test_everything_in_order(reading, logs):
 
 async def test_a_flood(reading, logs):
     """A hundred thousand lines: the actor is done soon, the loop is there for others, all are counted."""
-    async with Supervisor(ChildSpec(Chatty, name="a"), ChildSpec(Puppet, name="b"), reading=reading) as root:
+    async with Supervisor(ChildSpec(Chatty, name="a"), ChildSpec(Puppet, name="b"), reading=reading, spares=0) as root:
         async with Stalls() as stalls:
             flood = asyncio.create_task(root["a"].ask(Print(100_000), timeout=60))
             while not flood.done():
@@ -106,7 +106,7 @@ async def test_a_flood(reading, logs):
 
 async def test_a_blocked_loop_stalls_no_actor(reading, logs):
     """While the daemon's loop hangs for a second, ten MiB leave the actor, through Python and past it."""
-    async with Supervisor(ChildSpec(Chatty, name="a"), reading=reading) as root:
+    async with Supervisor(ChildSpec(Chatty, name="a"), reading=reading, spares=0) as root:
         for message in (Print(100_000, 100), WriteBytes(10 * 1024 * 1024)):
             flood = asyncio.create_task(root["a"].ask(message, timeout=60))
             await asyncio.sleep(0.01)
@@ -123,7 +123,7 @@ async def test_a_daemon_that_stands_still(tmp_path):
     from tests.support.printing import Chatty, Print
 
     async def main():
-        async with Supervisor(ChildSpec(Chatty, name="a")) as root:
+        async with Supervisor(ChildSpec(Chatty, name="a"), spares=0) as root:
             asking = asyncio.ensure_future(root["a"].ask(Print(50_000), timeout=60))
             await asyncio.sleep(0)
             print("stopped", flush=True)
@@ -143,7 +143,7 @@ async def test_a_daemon_that_stands_still(tmp_path):
 
 async def test_last_words_of_a_library(reading, logs):
     """What a C library says before it aborts is in the report, in the log before it, and of that actor only."""
-    async with Supervisor(ChildSpec(Chatty, name="a"), ChildSpec(Chatty, name="b"), reading=reading) as root:
+    async with Supervisor(ChildSpec(Chatty, name="a"), ChildSpec(Chatty, name="b"), reading=reading, spares=0) as root:
         watch = Watch(root)
         await root["b"].ask(Everything(1))
         with pytest.raises(ActorCrashed) as caught:
@@ -159,7 +159,7 @@ async def test_last_words_of_a_library(reading, logs):
 
 async def test_last_words_of_the_interpreter():
     """The same when Python itself cannot go on."""
-    async with Supervisor(ChildSpec(Chatty, name="a")) as root:
+    async with Supervisor(ChildSpec(Chatty, name="a"), spares=0) as root:
         with pytest.raises(ActorCrashed) as caught:
             await root["a"].ask(Fatal())
     assert "Fatal Python error: the interpreter is not well" in "\n".join(caught.value.report.stderr)
@@ -167,7 +167,7 @@ async def test_last_words_of_the_interpreter():
 
 async def test_half_a_line_at_the_end(logs):
     """An actor that leaves in good order loses nothing."""
-    async with Supervisor(ChildSpec(Chatty, name="a")) as root:
+    async with Supervisor(ChildSpec(Chatty, name="a"), spares=0) as root:
         watch = Watch(root)
         await root["a"].ask(Leave())
         report = await watch.exited("a")
@@ -177,14 +177,14 @@ async def test_half_a_line_at_the_end(logs):
 
 async def test_a_long_line(logs):
     """It comes in pieces, none of it is lost."""
-    async with Supervisor(ChildSpec(Chatty, name="a")) as root:
+    async with Supervisor(ChildSpec(Chatty, name="a"), spares=0) as root:
         await root["a"].ask(Long(100_000))
     assert "z" * 100_000 == "".join(text for (text,) in lines(logs, "a"))
 
 
 async def test_a_full_disk(logs):
     """An actor whose own output cannot be written has an error; it is heard all the same, and others do not notice."""
-    async with Supervisor(ChildSpec(Chatty, name="a"), ChildSpec(Puppet, name="b")) as root:
+    async with Supervisor(ChildSpec(Chatty, name="a"), ChildSpec(Puppet, name="b"), spares=0) as root:
         with pytest.raises(HandlerError, match="No space left on device"):
             await root["a"].ask(Full())
         assert "x" == await root["b"].ask(Echo("x"))
@@ -194,7 +194,7 @@ async def test_a_full_disk(logs):
 
 async def test_leaving_with_a_full_disk():
     """What cannot be written at the end is given up; the life ends as it should."""
-    async with Supervisor(ChildSpec(Chatty, name="a", restart=RestartPolicy.TEMPORARY)) as root:
+    async with Supervisor(ChildSpec(Chatty, name="a", restart=RestartPolicy.TEMPORARY), spares=0) as root:
         watch = Watch(root)
         await root["a"].ask(LeaveUnwritten())
         report = await watch.exited("a")
@@ -203,7 +203,7 @@ async def test_leaving_with_a_full_disk():
 
 async def test_a_grandchild_that_keeps_the_pipe(reading, logs):
     """It is heard while its parent lives, and the parent's end does not wait for it."""
-    async with Supervisor(ChildSpec(Chatty, name="a"), reading=reading) as root:
+    async with Supervisor(ChildSpec(Chatty, name="a"), reading=reading, spares=0) as root:
         watch = Watch(root)
         grandchild = await root["a"].ask(Fork())
         try:
@@ -225,7 +225,7 @@ async def test_inherit(tmp_path):
 
     async def main():
         with structlog.testing.capture_logs() as logs:
-            async with Supervisor(ChildSpec(Chatty, name="a", output="inherit")) as root:
+            async with Supervisor(ChildSpec(Chatty, name="a", output="inherit"), spares=0) as root:
                 same = await root["a"].ask(Where()) == [os.readlink(f"/proc/self/fd/{fd}") for fd in (1, 2)]
         print("same", same, [line["event"] for line in logs if line["event"] in ("actor.printed", "log.kept")])
 

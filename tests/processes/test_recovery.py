@@ -89,7 +89,7 @@ async def stubborn(root: Supervisor, how: str) -> AsyncIterator[None]:
 async def company() -> AsyncIterator[Supervisor]:
     """A tree of three: one hangs in its second start, one will refuse to stop."""
     refuses = ChildSpec(HangsInStop, name="stubborn", shutdown=3000.0)
-    async with Supervisor(hanging(), refuses, third(), intensity=Intensity.unlimited()) as root:
+    async with Supervisor(hanging(), refuses, third(), intensity=Intensity.unlimited(), spares=0) as root:
         await kill(root, "hangs")
         await until(lambda: state(root, "hangs") is ChildState.STARTING, "its second start")
         yield root
@@ -126,7 +126,7 @@ async def test_calls_on_others_are_answered_meanwhile() -> None:
 
 async def test_a_subtree_that_hangs_holds_up_no_other() -> None:
     """A whole supervisor that cannot finish its start is one child like another."""
-    async with Supervisor(third(), intensity=Intensity.unlimited()) as root:
+    async with Supervisor(third(), intensity=Intensity.unlimited(), spares=0) as root:
         slow = ChildSpec(HangsInEveryStart, name="slow", shutdown=BRUTAL_KILL, start_timeout=3000.0)
         starting = asyncio.create_task(root.start_child(SupervisorSpec(slow, name="below")))
         await until(lambda: "below" in {child.name for child in root.which_children()}, "its start")

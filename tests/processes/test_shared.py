@@ -71,7 +71,7 @@ async def test_every_way(way):
     """To an actor and back, nested, beside large bytes, in a stream, in a feed, from actor to actor."""
     numbers = np.arange(SIZE // 8, dtype="f8").reshape(64, -1)
     big, small = Shared.of(numbers), Shared.of(np.arange(6, dtype=">i2"))
-    async with Supervisor(ChildSpec(Summer, name="summer"), ChildSpec(Relayer, name="relayer")) as root:
+    async with Supervisor(ChildSpec(Summer, name="summer"), ChildSpec(Relayer, name="relayer"), spares=0) as root:
         summer = root["summer"]
         assert numbers.sum() == await summer.ask(Total(big), timeout=AT_ONCE)
         assert 15.0 == await summer.ask(Total(small))
@@ -94,7 +94,7 @@ async def test_every_way(way):
 
 async def test_a_reader_that_writes_gets_an_error(way):
     """And nothing is changed, wherever else the value is."""
-    async with Supervisor(ChildSpec(Summer, name="summer")) as root:
+    async with Supervisor(ChildSpec(Summer, name="summer"), spares=0) as root:
         value = ones()
         assert "read-only" in await root["summer"].ask(Write(value), timeout=AT_ONCE)
         with pytest.raises(ValueError, match="read-only"):
@@ -106,7 +106,7 @@ async def test_a_reader_that_writes_gets_an_error(way):
 
 async def test_a_pool_and_a_kill_in_the_middle(way, tmp_path):
     """What is delivered again has the same bytes."""
-    async with Supervisor(ChildSpec(Summer, name="pool", size=2)) as root:
+    async with Supervisor(ChildSpec(Summer, name="pool", size=2), spares=0) as root:
         values = [Shared.of(np.full(SIZE // 8, float(number))) for number in range(20)]
         asks = [root["pool"].ask(Total(value), timeout=AT_ONCE) for value in values]
         dying = root["pool"].ask(TotalOrDie(values[3], str(tmp_path / "died")), timeout=AT_ONCE)
@@ -120,7 +120,7 @@ async def test_a_pool_and_a_kill_in_the_middle(way, tmp_path):
 @LINUX
 async def test_freed_when_the_last_holder_lets_go():
     """Not before: what an actor keeps stays, also when its sender has closed it."""
-    async with Supervisor(ChildSpec(Summer, name="summer")) as root:
+    async with Supervisor(ChildSpec(Summer, name="summer"), spares=0) as root:
         summer = root["summer"]
         pid = await summer.ask(Pid(), timeout=AT_ONCE)
         with ones() as value:
@@ -143,7 +143,7 @@ async def test_freed_when_the_last_holder_lets_go():
 @LINUX
 async def test_an_idle_actor_keeps_no_value():
     """Not even that of its last message."""
-    async with Supervisor(ChildSpec(SyncSummer, name="summer")) as root:
+    async with Supervisor(ChildSpec(SyncSummer, name="summer"), spares=0) as root:
         pid = await root["summer"].ask(Pid(), timeout=AT_ONCE)
         assert SIZE // 8 == await root["summer"].ask(Total(ones()))
         await nothing_of(pid)
@@ -153,7 +153,7 @@ async def test_an_idle_actor_keeps_no_value():
 @pytest.mark.parametrize("victim", ["receiver", "maker"])
 async def test_a_kill_leaves_no_memory_and_no_descriptor(victim, tmp_path):
     """Of an actor that has values, waits for them, or has made them."""
-    async with Supervisor(ChildSpec(Summer, name="summer"), ChildSpec(Relayer, name="relayer")) as root:
+    async with Supervisor(ChildSpec(Summer, name="summer"), ChildSpec(Relayer, name="relayer"), spares=0) as root:
         summer = root["summer"]
         pid = await summer.ask(Pid(), timeout=AT_ONCE)
         await summer.ask(Keep(ones()))
@@ -177,7 +177,7 @@ async def test_a_kill_leaves_no_memory_and_no_descriptor(victim, tmp_path):
 @LINUX
 async def test_an_idle_actor_has_no_descriptor_more():
     """The socket for descriptors is made when the first value passes."""
-    async with Supervisor(ChildSpec(Summer, name="summer")) as root:
+    async with Supervisor(ChildSpec(Summer, name="summer"), spares=0) as root:
         pid = await root["summer"].ask(Pid(), timeout=AT_ONCE)
         before = sockets(pid)
         await root["summer"].ask(Total(ones()))
@@ -186,7 +186,7 @@ async def test_an_idle_actor_has_no_descriptor_more():
 
 async def test_what_cannot_be_sent_is_refused_at_once(way):
     """In the sender's own call; the actor is not disturbed."""
-    async with Supervisor(ChildSpec(Summer, name="summer")) as root:
+    async with Supervisor(ChildSpec(Summer, name="summer"), spares=0) as root:
         summer = root["summer"]
         value = Shared.allocate(shape=(4, SIZE // 32), dtype="f8")
         with pytest.raises(UsageError, match="writable view or array of it is open"):
@@ -207,7 +207,7 @@ async def test_what_cannot_be_sent_is_refused_at_once(way):
 
 async def test_bounded_for_a_tree(tmp_path):
     """What does not fit waits, in the order of arrival, or is refused; it is counted until it is settled."""
-    async with Supervisor(ChildSpec(Summer, name="summer"), max_shared_bytes=2 * SIZE) as root:
+    async with Supervisor(ChildSpec(Summer, name="summer"), max_shared_bytes=2 * SIZE, spares=0) as root:
         summer, go = root["summer"], tmp_path / "go"
         value = ones()
         with pytest.raises(UsageError, match="raise max_shared_bytes"):
@@ -236,7 +236,7 @@ async def test_bounded_for_a_tree(tmp_path):
 
 async def test_who_waits_when_the_actor_goes_down(tmp_path):
     """Gets its error at once."""
-    async with Supervisor(ChildSpec(Summer, name="summer"), max_shared_bytes=SIZE) as root:
+    async with Supervisor(ChildSpec(Summer, name="summer"), max_shared_bytes=SIZE, spares=0) as root:
         holding = asyncio.create_task(root["summer"].ask(Hold(ones(), str(tmp_path / "never")), timeout=AT_ONCE))
         await until((tmp_path / "never.begun").exists, "it is being handled")
         waiting = asyncio.create_task(root["summer"].ask(Total(ones()), timeout=AT_ONCE))
@@ -252,7 +252,7 @@ async def test_the_daemon_maps_nothing_that_one_actor_sends_another(monkeypatch)
     """It passes the descriptor on."""
     mapped = []
     monkeypatch.setattr(shared_memory, "_mapped", lambda *args: mapped.append(args))
-    async with Supervisor(ChildSpec(Summer, name="summer"), ChildSpec(Relayer, name="relayer")) as root:
+    async with Supervisor(ChildSpec(Summer, name="summer"), ChildSpec(Relayer, name="relayer"), spares=0) as root:
         assert 5 == await root["relayer"].ask(Fill("summer", 5), timeout=AT_ONCE)
         await root["summer"].ask(Pid())
     assert [] == mapped
@@ -260,7 +260,7 @@ async def test_the_daemon_maps_nothing_that_one_actor_sends_another(monkeypatch)
 
 async def test_plain_bytes_from_actor_to_actor(way, tmp_path):
     """And back, over a kill in the middle."""
-    async with Supervisor(ChildSpec(Summer, name="summer"), ChildSpec(Relayer, name="relayer")) as root:
+    async with Supervisor(ChildSpec(Summer, name="summer"), ChildSpec(Relayer, name="relayer"), spares=0) as root:
         assert await root["relayer"].ask(RelayBlob("summer", str(tmp_path / "died")), timeout=AT_ONCE)
         assert 2 * SIZE == len(await root["summer"].ask(Blob(b"r" * SIZE, str(tmp_path / "died"), b"t" * SIZE)))
         await until(lambda: not root.snapshot().shared_bytes, "nothing is held")
@@ -272,7 +272,7 @@ async def test_the_daemon_does_not_read_plain_bytes_that_one_actor_sends_another
     mapped, most = [], []
     monkeypatch.setattr(shared_memory, "_mapped", lambda *args: mapped.append(args))
     (there := tmp_path / "there").touch()
-    async with Supervisor(ChildSpec(Summer, name="summer"), ChildSpec(Relayer, name="relayer")) as root:
+    async with Supervisor(ChildSpec(Summer, name="summer"), ChildSpec(Relayer, name="relayer"), spares=0) as root:
         os.kill(pid := await root["summer"].ask(Pid(), timeout=AT_ONCE), signal.SIGSTOP)
         relayed = asyncio.create_task(root["relayer"].ask(RelayBlob("summer", str(there)), timeout=AT_ONCE))
         await until(lambda: root.snapshot().shared_values, "the message is in the mailbox")
@@ -288,7 +288,7 @@ async def test_a_durable_mailbox_has_a_copy_of_its_own(tmp_path):
     """The value is in the store; the next daemon's actor gets the same bytes in shared memory of its own."""
     store = SQLiteStore(tmp_path / "kept.db", sync="normal")
     spec = ChildSpec(Album, name="album", durable=True, shutdown=0.1)
-    async with Supervisor(spec, store=store) as root:
+    async with Supervisor(spec, store=store, spares=0) as root:
         os.kill(await root["album"].ask(Pid(), timeout=AT_ONCE), signal.SIGSTOP)
         value = Shared.of(np.arange(SIZE // 8, dtype="f8"))
         total = value.array().sum()
@@ -297,7 +297,7 @@ async def test_a_durable_mailbox_has_a_copy_of_its_own(tmp_path):
     del value
     await nothing_of()
     assert SIZE < (tmp_path / "kept.db").stat().st_size
-    async with Supervisor(spec, store=SQLiteStore(tmp_path / "kept.db", sync="normal")) as root:
+    async with Supervisor(spec, store=SQLiteStore(tmp_path / "kept.db", sync="normal"), spares=0) as root:
         assert [total] == await root["album"].ask(Kept(), timeout=AT_ONCE)
 
 

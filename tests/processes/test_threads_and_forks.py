@@ -122,7 +122,10 @@ class ForkAndWait(Async):
 @pytest.mark.parametrize("actor", [Sync, Async])
 async def test_threads_of_an_actor(actor: type[Actor]) -> None:
     """What waits is refused at once and says what to do; a tell_nowait goes through; the actor works on."""
-    async with asyncio.timeout(DEADLINE), Supervisor(ChildSpec(actor, name="a"), ChildSpec(Sync, name="peer")) as root:
+    async with (
+        asyncio.timeout(DEADLINE),
+        Supervisor(ChildSpec(actor, name="a"), ChildSpec(Sync, name="peer"), spares=0) as root,
+    ):
         pid = await root["a"].ask(Ping())
         for how in ("call", "ask", "tell", "every", "stop"):
             said = await root["a"].ask(Peer(how))
@@ -135,7 +138,10 @@ async def test_threads_of_an_actor(actor: type[Actor]) -> None:
 @pytest.mark.parametrize("actor", [Sync, Async])
 async def test_forks_of_an_actor(actor: type[Actor], logs: list[dict[str, object]]) -> None:
     """A copy that exits, raises, sends or returns ends there; the asker hears from the actor alone."""
-    async with asyncio.timeout(DEADLINE), Supervisor(ChildSpec(actor, name="a"), ChildSpec(Sync, name="peer")) as root:
+    async with (
+        asyncio.timeout(DEADLINE),
+        Supervisor(ChildSpec(actor, name="a"), ChildSpec(Sync, name="peer"), spares=0) as root,
+    ):
         pid = await root["a"].ask(Ping())
         for how, code in (("exit", 7), ("raise", 1), ("send", 1), ("return", 0)):
             assert (pid, code << 8) == await root["a"].ask(Fork(how)), how
@@ -146,7 +152,7 @@ async def test_forks_of_an_actor(actor: type[Actor], logs: list[dict[str, object
 
 async def test_a_fork_that_awaits(tmp_path: Path) -> None:
     """It does not go on with the actor's loop."""
-    async with asyncio.timeout(DEADLINE), Supervisor(ChildSpec(ForkAndWait, name="a")) as root:
+    async with asyncio.timeout(DEADLINE), Supervisor(ChildSpec(ForkAndWait, name="a"), spares=0) as root:
         pid = await root["a"].ask(Ping())
         assert (pid, 0) == await root["a"].ask(Fork("", str(tmp_path / "went on")))
         assert pid == await root["a"].ask(Ping())

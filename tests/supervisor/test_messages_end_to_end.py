@@ -72,7 +72,7 @@ BOTH = pytest.mark.parametrize("actor", [Sync, Async])
 
 def tree(*specs, **options):
     """Started together, and not giving up soon."""
-    return Supervisor(*specs, **{"intensity": Intensity(100, 5.0), "start": "parallel", **options})
+    return Supervisor(*specs, **{"intensity": Intensity(100, 5.0), "start": "parallel", "spares": 0, **options})
 
 
 def child(actor=Sync, name="a", *args, **options):

@@ -114,7 +114,7 @@ async def test_equal_to_a_model_under_kills(registry, shop):
 @pytest.mark.processes
 async def test_counters_of_quick_tells_under_kills(registry):
     """What was handled is counted, also where many quick messages begin at one time, whichever of them is deadly."""
-    root = Supervisor(ChildSpec(Shop, name="shop", backoff=AT_ONCE), intensity=Intensity.unlimited())
+    root = Supervisor(ChildSpec(Shop, name="shop", backoff=AT_ONCE), intensity=Intensity.unlimited(), spares=0)
     registry.register(metrics.Collector(root))
     async with root:
         for number in range(1, 401):
@@ -133,7 +133,7 @@ async def test_counters_of_quick_tells_under_kills(registry):
 async def test_shared_values_and_the_loop(registry):
     """Bytes that messages hold, until they are handled; a blocked loop; bridges, also in the scrape of a thread."""
     bridge = AsyncQueueBridge(name="frames")
-    async with Supervisor(ChildSpec(Holder, name="holder")) as root:
+    async with Supervisor(ChildSpec(Holder, name="holder"), spares=0) as root:
         registry.register(metrics.Collector(root))
         assert {("/root",): 0} == of(scrape(registry), "supervisor_shared_bytes")
         waits = asyncio.create_task(root["holder"].ask(Hold(), timeout=None))
@@ -161,7 +161,7 @@ async def test_shared_values_and_the_loop(registry):
 @pytest.mark.parametrize("size", [1, 3])
 async def test_each_message_has_its_times(registry, size):
     """Asks and tells, in batches and alone, of one actor and of a pool."""
-    async with Supervisor(ChildSpec(Shop, name="shop", size=size)) as root:
+    async with Supervisor(ChildSpec(Shop, name="shop", size=size), spares=0) as root:
         registry.register(metrics.Collector(root))
         for _ in range(3):
             for _ in range(700):
@@ -219,7 +219,7 @@ async def test_everything_of_a_tree(registry):
 @pytest.mark.processes
 async def test_a_collector_that_comes_late(registry):
     """What was counted before is there; times are measured from now on."""
-    async with Supervisor(ChildSpec(Shop, name="shop"), intensity=Intensity.unlimited()) as root:
+    async with Supervisor(ChildSpec(Shop, name="shop"), intensity=Intensity.unlimited(), spares=0) as root:
         for number in (1, 3):
             await root["shop"].ask(Order(number))
         registry.register(metrics.Collector(root))

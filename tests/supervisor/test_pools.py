@@ -53,7 +53,7 @@ def workers(size=3, routing=Routing.LEAST_LOADED, **options):
     """A pool of real processes in a tree that does not give up soon."""
     key = "key" if routing is Routing.BY_KEY else ""
     spec = ChildSpec(Worker, name="p", size=size, routing=routing, key=key, backoff=SOON, **options)
-    return Supervisor(spec, intensity=OFTEN, start="parallel")
+    return Supervisor(spec, intensity=OFTEN, start="parallel", spares=0)
 
 
 def handler_of(life, message):
@@ -668,7 +668,7 @@ async def test_a_slow_message_holds_up_nobody(tmp_path):
 async def test_what_a_busy_member_was_given_in_advance_comes_back(tmp_path, actor):
     """A quick member becomes slow: what waits behind the slow message is handled by the other, and nothing twice."""
     gate, numbers = tmp_path / "gate", count()
-    async with Supervisor(ChildSpec(actor, name="p", size=2), start="parallel") as root:
+    async with Supervisor(ChildSpec(actor, name="p", size=2), start="parallel", spares=0) as root:
         ref = root["p"]
 
         def ask(many):

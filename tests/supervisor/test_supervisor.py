@@ -91,7 +91,7 @@ OFTEN = Intensity(100, 5.0)
 
 def tree(*specs, **options):
     """A supervisor that does not give up soon."""
-    return Supervisor(*specs, **{"intensity": OFTEN, **options})
+    return Supervisor(*specs, **{"intensity": OFTEN, "spares": 0, **options})
 
 
 def child(actor=Puppet, *args, **options):
@@ -1101,7 +1101,7 @@ async def test_a_stopped_actor_holds_up_nobody():
 
 async def test_nothing_is_left_over_many_lives():
     """Six deaths later there are no more descriptors and threads than after two."""
-    async with tree(child(), intensity=Intensity.unlimited()) as root:
+    async with tree(child(), intensity=Intensity.unlimited(), spares=1) as root:
         watch = Watch(root)
 
         async def die(times):

@@ -74,7 +74,7 @@ class Traces:
 
 
 def tree(traces, *specs, **options):
-    root = Supervisor(*specs, intensity=Intensity.unlimited(), **options)
+    root = Supervisor(*specs, intensity=Intensity.unlimited(), spares=0, **options)
     instrument(root, tracer_provider=traces.provider)
     return root
 

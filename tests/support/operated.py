@@ -151,6 +151,7 @@ def tree() -> Supervisor:
         intensity=Intensity.unlimited(),
         start="parallel",
         control="auto",
+        spares=0,
     )
 
 

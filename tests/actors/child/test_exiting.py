@@ -18,7 +18,7 @@ pytestmark = pytest.mark.processes
 async def test_what_is_registered_for_the_exit_runs(actor, limit, tmp_path, logs):
     """In the interpreter's order; only the teardown, which frees what is left, is skipped."""
     book = tmp_path / "book"
-    async with Supervisor(ChildSpec(actor, args=(str(book),), name="a", handler_timeout=limit)) as root:
+    async with Supervisor(ChildSpec(actor, args=(str(book),), name="a", handler_timeout=limit), spares=0) as root:
         await root["a"].ask(Arrange())
     ran = [line for line in book.read_text().splitlines() if line != "attribute"]
     assert ["finalizer", "thread", "atexit", "C atexit"] == ran
@@ -29,7 +29,7 @@ async def test_what_is_registered_for_the_exit_runs(actor, limit, tmp_path, logs
 async def test_a_process_that_leaves_something_open_is_torn_down(tmp_path):
     """A file that was not closed gets what was written to it; a child process is awaited."""
     book = tmp_path / "book"
-    async with Supervisor(ChildSpec(SyncLeaver, args=(str(book),), name="a")) as root:
+    async with Supervisor(ChildSpec(SyncLeaver, args=(str(book),), name="a"), spares=0) as root:
         await root["a"].ask(LeaveOpen())
     assert "unwritten" == (tmp_path / "book.open").read_text()
     lines = book.read_text().split()

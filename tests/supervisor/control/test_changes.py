@@ -25,7 +25,7 @@ from tests.support.scripted import child, states, tree
 async def test_a_stop_says_where_the_messages_are(tmp_path, name, where):
     """In dead letters, or where the actor is durable in the store, for its next start."""
     specs = ChildSpec(Puppet, name="plain"), ChildSpec(Puppet, name="kept", durable=True), SupervisorSpec(name="sub")
-    async with Supervisor(*specs, store=SQLiteStore(tmp_path / "shop.db")) as root:
+    async with Supervisor(*specs, store=SQLiteStore(tmp_path / "shop.db"), spares=0) as root:
         assert f"/root/{name} is down until it is started{where}" == await changes.stop(root._engine, name)
 
 

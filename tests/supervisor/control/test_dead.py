@@ -22,7 +22,9 @@ from tests.support.scripted import child, tree
 async def test_dead_letters_in_the_store(tmp_path):
     """Listed once, shown with their message, requeued and dropped there."""
     spec = ChildSpec(Ledger, durable=True, backoff=Backoff(initial=0.0, cap=0.0, jitter=0.0), max_deliveries=1)
-    async with Supervisor(spec, store=SQLiteStore(tmp_path / "shop.db"), intensity=Intensity(100, 5.0)) as root:
+    async with Supervisor(
+        spec, store=SQLiteStore(tmp_path / "shop.db"), intensity=Intensity(100, 5.0), spares=0
+    ) as root:
         dead = DeadLetters(root._engine)
         for _ in range(2):
             with pytest.raises(ActorCrashed):

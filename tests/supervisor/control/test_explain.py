@@ -37,7 +37,7 @@ async def explained(operations, name):
 async def test_a_store_that_fails(tmp_path):
     """It is said as long as the store fails; a key that is known is no failure."""
     store = Failing(tmp_path / "shop.db")
-    async with Supervisor(ChildSpec(Ledger, durable=True), store=store) as root:
+    async with Supervisor(ChildSpec(Ledger, durable=True), store=store, spares=0) as root:
         operations = Operations(root._engine)
         await root["ledger"].ask(Charge(1), key="k")
         await root["ledger"].ask(Charge(1), key="k")

@@ -89,7 +89,9 @@ async def test_a_filter_that_is_typed_at_once():
     """Keys that arrive together, as from afar, are all for the filter: `r` and `y` of a name restart nothing."""
     with short_folder() as folder:
         path = folder / "top.sock"
-        async with Supervisor(ChildSpec(Worker, name="proxy"), ChildSpec(Worker, name="other"), control=path) as root:
+        async with Supervisor(
+            ChildSpec(Worker, name="proxy"), ChildSpec(Worker, name="other"), control=path, spares=0
+        ) as root:
             app = Top(path)
             async with app.run_test(size=(80, 24)):
                 await until(lambda: "proxy" in shown(app))
@@ -115,7 +117,7 @@ async def test_top(size):
         path = folder / "top.sock"
         app = Top(path)
         async with app.run_test(size=size) as pilot:
-            async with Supervisor(ChildSpec(Worker, name="worker"), control=path) as root:
+            async with Supervisor(ChildSpec(Worker, name="worker"), control=path, spares=0) as root:
                 await until(lambda: "running" in text(app))
                 assert all(len(row) <= size[0] for row in text(app).splitlines())
                 os.kill(root.snapshot().children[0].pid, signal.SIGKILL)

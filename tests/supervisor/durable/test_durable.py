@@ -61,7 +61,7 @@ def tree(tmp_path, *specs, **options):
     return Supervisor(
         *(specs or (ledger(),)),
         store=SQLiteStore(tmp_path / "shop.db"),
-        **{"intensity": Intensity(100, 5.0), **options},
+        **{"intensity": Intensity(100, 5.0), "spares": 0, **options},
     )
 
 
@@ -182,7 +182,7 @@ async def late(ref):
 async def test_an_ask_that_is_not_stored_in_time_says_so(tmp_path):
     """It was not sent: it does not wait for room."""
     store, go_on = SQLiteStore(tmp_path / "shop.db"), threading.Event()
-    async with Supervisor(ledger(), store=store) as root:
+    async with Supervisor(ledger(), store=store, spares=0) as root:
         working = store._thread.call(go_on.wait)
         with pytest.raises(AskTimeout, match="did not store Charge within") as error:
             await root["ledger"].ask(Charge(1), timeout=0.01)
@@ -204,7 +204,7 @@ async def test_an_ask_that_is_stored_just_when_its_time_is_over_ends_once(tmp_pa
     """It is withdrawn, and what becomes of it is told to nobody else."""
     store, go_on, lost = SQLiteStore(tmp_path / "shop.db"), threading.Event(), []
     asyncio.get_running_loop().set_exception_handler(lambda loop, context: lost.append(context))
-    async with Supervisor(ledger(), store=store) as root:
+    async with Supervisor(ledger(), store=store, spares=0) as root:
         store._thread.call(go_on.wait)
         asking = asyncio.create_task(root["ledger"].ask(Charge(1), timeout=0.1))
         await until(lambda: root["ledger"]._mailbox.stored._handed_over, "it is handed over")
@@ -255,7 +255,7 @@ async def test_bytes_of_one_call_are_stored_together(tmp_path, sizes, writes):
     """In one write for each piece of a frame's size, and one commit for each thousand."""
     store, seen = SQLiteStore(tmp_path / "shop.db"), []
     commit = store.commit
-    async with Supervisor(ledger(actor=Pieces, mailbox=10), store=store) as root:
+    async with Supervisor(ledger(actor=Pieces, mailbox=10), store=store, spares=0) as root:
         store.commit = lambda group: seen.extend(one for one in group if isinstance(one, AcceptTells)) or commit(group)
         await root["ledger"].tell_many([Piece(bytes(size)) for size in sizes])
         assert writes == len(seen)
@@ -456,7 +456,7 @@ async def test_tell_nowait_names_tell(tmp_path):
 
 
 async def test_a_key_needs_a_durable_actor():
-    async with Supervisor(ChildSpec(Ledger)) as root:
+    async with Supervisor(ChildSpec(Ledger), spares=0) as root:
         with pytest.raises(UsageError, match="is not durable"):
             await root["ledger"].ask(Charge(1), key="k")
         with pytest.raises(UsageError, match="is not durable"):
@@ -508,7 +508,7 @@ class Failing(SQLiteStore):
 async def test_a_full_disk_is_the_sender_s_error_and_the_tree_lives_on(tmp_path):
     """What was handled meanwhile is acknowledged once it is stored."""
     store = Failing(tmp_path / "shop.db")
-    async with Supervisor(ledger(), store=store) as root:
+    async with Supervisor(ledger(), store=store, spares=0) as root:
         assert 1 == await root["ledger"].ask(Charge(1))
         watch = Watch(root)
         os.kill(root.snapshot().children[0].pid, signal.SIGSTOP)
@@ -535,7 +535,7 @@ async def test_a_full_disk_is_the_sender_s_error_and_the_tree_lives_on(tmp_path)
 async def test_health_names_a_store_that_refuses_senders_until_it_works_again(tmp_path):
     """No actor has anything to store meanwhile, and none sends: the store tries by itself."""
     path = tmp_path / "shop.db"
-    async with Supervisor(ledger(), store=SQLiteStore(path)) as root:
+    async with Supervisor(ledger(), store=SQLiteStore(path), spares=0) as root:
         await root["ledger"].ask(Charge(1))
         with pytest.raises(StoreError, match="no dead letter 1"):
             await root.store.requeue(1)
@@ -566,7 +566,7 @@ class Silent:
 
 async def test_a_store_need_not_say_whether_it_works(tmp_path):
     """Then the tree does not say it either."""
-    async with Supervisor(ledger(), store=Silent(tmp_path / "shop.db")) as root:
+    async with Supervisor(ledger(), store=Silent(tmp_path / "shop.db"), spares=0) as root:
         assert 1 == await root["ledger"].ask(Charge(1))
         assert root.health().ready
         assert root.snapshot().store_failure is None
@@ -587,7 +587,7 @@ async def test_messages_that_cannot_be_read_are_told_and_read_later(tmp_path, mo
     """Nothing is lost, and the order holds."""
     monkeypatch.setattr(intake, "PATIENCE", 0.01)
     store = Unreadable(tmp_path / "shop.db")
-    async with Supervisor(ledger(mailbox=2), store=store) as root:
+    async with Supervisor(ledger(mailbox=2), store=store, spares=0) as root:
         watch = Watch(root)
         os.kill(root.snapshot().children[0].pid, signal.SIGSTOP)
         await asyncio.gather(*(root["ledger"].tell(Charge(1, str(n))) for n in range(10)))
@@ -601,7 +601,7 @@ async def test_messages_that_cannot_be_read_are_told_and_read_later(tmp_path, mo
 
 async def test_many_asks_that_are_cancelled_while_they_are_stored_are_not_handled(tmp_path):
     store, go_on = SQLiteStore(tmp_path / "shop.db"), threading.Event()
-    async with Supervisor(ledger(), store=store) as root:
+    async with Supervisor(ledger(), store=store, spares=0) as root:
         working = store._thread.call(go_on.wait)
         asking = asyncio.create_task(root["ledger"].ask_many([Charge(1, str(n)) for n in range(5)]))
         await until(lambda: root["ledger"].mailbox.stored._handed_over)
@@ -616,7 +616,7 @@ async def test_many_asks_that_are_cancelled_while_they_are_stored_are_not_handle
 async def test_many_tells_are_stored_part_by_part(tmp_path):
     """Where a part cannot be stored, those before it were taken, and the error says how many."""
     store = Failing(tmp_path / "shop.db")
-    async with Supervisor(ledger(), store=store) as root:
+    async with Supervisor(ledger(), store=store, spares=0) as root:
         commit, parts = store.commit, []
 
         def fail_at_the_third(group):
@@ -657,7 +657,7 @@ async def test_a_message_that_no_longer_decodes_is_a_dead_letter_with_its_bytes(
     async with tree(tmp_path) as root:
         await root["ledger"].tell(Charge(5), delay=0.01)
         await root.terminate_child("ledger")
-    root = Supervisor(ledger(actor=Keeper), store=store, intensity=Intensity(100, 5))
+    root = Supervisor(ledger(actor=Keeper), store=store, intensity=Intensity(100, 5), spares=0)
     letters = root.dead_letters()
     async with root:
         letter = await anext(letters)

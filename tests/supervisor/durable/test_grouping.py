@@ -32,7 +32,7 @@ class Groups(SQLiteStore):
 async def test_a_sender_alone_does_not_wait_for_others_and_many_share_a_group(tmp_path):
     """A message after one that was alone is handed over at once, and what comes meanwhile together."""
     store = Groups(tmp_path / "shop.db")
-    async with Supervisor(ChildSpec(Ledger, name="ledger", durable=True), store=store) as root:
+    async with Supervisor(ChildSpec(Ledger, name="ledger", durable=True), store=store, spares=0) as root:
         ledger = root["ledger"]
         await ledger.tell(Charge(1, "1"))
         second = asyncio.ensure_future(ledger.tell(Charge(1, "2")))

@@ -28,7 +28,7 @@ NO_ROOM = "a value of the message cannot be read, so it was not stored: [Errno 1
 
 def tree(tmp_path, *others):
     album = ChildSpec(Album, name="album", durable=True)
-    return Supervisor(album, *others, store=SQLiteStore(tmp_path / "kept.db", sync="normal"))
+    return Supervisor(album, *others, store=SQLiteStore(tmp_path / "kept.db", sync="normal"), spares=0)
 
 
 def ones():

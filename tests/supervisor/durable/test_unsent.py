@@ -12,7 +12,7 @@ from tests.support.waiting import until
 
 def tree(tmp_path, *names):
     specs = [ChildSpec(Ledger, name=name, durable=True) for name in names]
-    return Supervisor(*specs, name="shop", store=SQLiteStore(tmp_path / "shop.db"))
+    return Supervisor(*specs, name="shop", store=SQLiteStore(tmp_path / "shop.db"), spares=0)
 
 
 async def test_a_tell_to_an_actor_that_was_removed_is_a_dead_letter_in_the_store(tmp_path):

@@ -31,7 +31,7 @@ pytestmark = pytest.mark.processes
 
 def tree(size=2, **options):
     """A tree in which one counted restart is too many."""
-    return Supervisor(ChildSpec(Jobs, name="pool", size=size, **options), intensity=Intensity(0))
+    return Supervisor(ChildSpec(Jobs, name="pool", size=size, **options), intensity=Intensity(0), spares=0)
 
 
 def lines(path):

@@ -21,7 +21,7 @@ from tests.support.stored import accept
 def tree(path, *specs):
     backoff = Backoff(initial=0.0, cap=0.0, jitter=0.0)
     specs = specs or (ChildSpec(Ledger, durable=True, backoff=backoff, max_deliveries=2),)
-    return Supervisor(*specs, store=SQLiteStore(path), intensity=Intensity(100, 5.0))
+    return Supervisor(*specs, store=SQLiteStore(path), intensity=Intensity(100, 5.0), spares=0)
 
 
 @pytest.fixture

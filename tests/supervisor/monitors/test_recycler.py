@@ -199,7 +199,7 @@ class TreeContext:
 @pytest.mark.parametrize("size", [1, 2])
 async def test_no_call_fails_while_lives_come_and_go(actor, size):
     """Senders that never pause get every answer, each their own, in order, from many lives; nothing is counted."""
-    async with Supervisor(ChildSpec(actor, name="a", size=size, max_messages=50)) as root:
+    async with Supervisor(ChildSpec(actor, name="a", size=size, max_messages=50), spares=0) as root:
         answered = []
 
         def recycled():
@@ -224,7 +224,7 @@ async def test_no_call_fails_while_lives_come_and_go(actor, size):
 async def test_tells_are_handled_once_and_in_order_over_many_lives(tmp_path):
     """What one life had not begun is the next one's first message."""
     book = tmp_path / "book"
-    async with Supervisor(ChildSpec(Hoarder, name="a", max_messages=200, overlap=False)) as root:
+    async with Supervisor(ChildSpec(Hoarder, name="a", max_messages=200, overlap=False), spares=0) as root:
         numbers = count()
         lives = set()
         while len(lives) < 2:  # a quick life handles what it has before it can be asked to stop
@@ -243,7 +243,7 @@ async def test_a_life_that_has_grown_makes_room(monkeypatch):
     """Memory goes back to the system with the process, and the actor is there."""
     monkeypatch.setattr(room, "PACE", 0.05)
     most = (resident_bytes(os.getpid()) or 0) + 100_000_000
-    async with Supervisor(ChildSpec(Hoarder, max_rss=most, name="a")) as root:
+    async with Supervisor(ChildSpec(Hoarder, max_rss=most, name="a"), spares=0) as root:
         watch = Watch(root)
         assert 1 == await root["a"].ask(Fill(1))
         assert 1 == await root["a"].ask(Fill(most))
@@ -257,7 +257,7 @@ async def test_a_life_that_has_grown_makes_room(monkeypatch):
 async def test_a_life_that_is_old_finishes_its_message(tmp_path):
     """The message in hand is answered by the old life, the one behind it by the next."""
     release = tmp_path / "release"
-    async with Supervisor(ChildSpec(Puppet, name="a", max_age=0.2)) as root:
+    async with Supervisor(ChildSpec(Puppet, name="a", max_age=0.2), spares=0) as root:
         watch = Watch(root)
         held = asyncio.create_task(root["a"].ask(Block(str(release)), timeout=DEADLINE))
         behind = asyncio.create_task(root["a"].ask(WhoAreYou(), timeout=DEADLINE))
@@ -272,7 +272,7 @@ async def test_a_life_that_is_old_finishes_its_message(tmp_path):
 @pytest.mark.processes
 async def test_a_life_that_does_not_make_room_is_killed():
     """After its grace the successor follows all the same, and it is not counted."""
-    root = Supervisor(ChildSpec(HangsInStop, name="a", max_age=0.1, shutdown=0.1))
+    root = Supervisor(ChildSpec(HangsInStop, name="a", max_age=0.1, shutdown=0.1), spares=0)
     watch = Watch(root)
     async with root:
         report = await watch.exited("a")
@@ -285,7 +285,7 @@ async def test_a_life_that_does_not_make_room_is_killed():
 async def test_a_life_that_has_stopped_itself_is_not_brought_back():
     """It takes leave when its time is over: that was its own doing, and it stays down."""
     spec = ChildSpec(Sync, name="a", max_age=0.1, max_age_jitter=0.0, restart=RestartPolicy.TRANSIENT)
-    async with Supervisor(spec) as root:
+    async with Supervisor(spec, spares=0) as root:
         watch = Watch(root)
         root["a"].tell_nowait(LeaveSlowly(1.0))
         while (report := await watch.exited("a")).decision == Decision.RECYCLE:
@@ -297,7 +297,7 @@ async def test_a_life_that_has_stopped_itself_is_not_brought_back():
 @pytest.mark.processes
 async def test_a_life_that_crashes_while_making_room_has_crashed():
     """Its policy decides, and it counts."""
-    root = Supervisor(ChildSpec(FailsInStop, name="a", max_age=0.1))
+    root = Supervisor(ChildSpec(FailsInStop, name="a", max_age=0.1), spares=0)
     watch = Watch(root)
     async with root:
         report = await watch.exited("a")

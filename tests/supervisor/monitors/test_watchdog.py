@@ -58,7 +58,10 @@ IN_PDB = """Current thread 0x1 (most recent call first):
 
 def tree(actor=Sync, limit=0.3, **options):
     return Supervisor(
-        ChildSpec(actor, name="a", handler_timeout=limit, **options), intensity=Intensity.unlimited(), reading="loop"
+        ChildSpec(actor, name="a", handler_timeout=limit, **options),
+        intensity=Intensity.unlimited(),
+        reading="loop",
+        spares=0,
     )
 
 

@@ -54,7 +54,7 @@ async def test_messages_that_cannot_be_written(monkeypatch, tmp_path):
         raise MemoryError
 
     spec = ChildSpec(Clerk, args=(str(book),), name="clerk", backoff=Backoff(initial=0.0, cap=0.0))
-    async with Supervisor(spec, intensity=Intensity.unlimited()) as root:
+    async with Supervisor(spec, intensity=Intensity.unlimited(), spares=0) as root:
         pid = await root["clerk"].ask(Pid(), timeout=None)
         monkeypatch.setattr(FrameWriter, "send_joined", fail)
         for number in (1, 2, 3):

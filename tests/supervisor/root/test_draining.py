@@ -115,7 +115,7 @@ async def test_actors_that_drain_together_may_send_to_each_other(folder):
 
 async def test_what_is_not_finished_in_time_becomes_dead_letters(folder):
     """The stop follows all the same."""
-    async with tree(folder) as root:
+    async with Supervisor(ChildSpec(Writer, (str(folder),), name="writer", shutdown=0.05), spares=0) as root:
         letters = root.dead_letters()
         for line in range(3):
             await root["writer"].tell(Write(line))

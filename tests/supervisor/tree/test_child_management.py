@@ -620,7 +620,7 @@ async def test_which_and_how_many():
 @pytest.mark.processes
 async def test_a_pid_in_the_list_is_the_processs_own():
     """With real processes the list names them, and a child added at run time works like any other."""
-    async with Supervisor(ChildSpec(Puppet, name="a")) as root:
+    async with Supervisor(ChildSpec(Puppet, name="a"), spares=0) as root:
         await root.start_child(ChildSpec(Puppet, name="b"))
         for info in root.which_children():
             assert info.pid == (await root[info.name].ask(WhoAreYou())).pid

@@ -272,7 +272,7 @@ def test_every_type_in_a_snapshot_is_public(shown):
 async def test_of_a_real_process(tmp_path):
     """The pid, what it is handling, and for how long."""
     gate = tmp_path / "gate"
-    async with Supervisor(ChildSpec(Puppet, name="a")) as root:
+    async with Supervisor(ChildSpec(Puppet, name="a"), spares=0) as root:
         blocking = asyncio.create_task(root["a"].ask(Block(str(gate)), timeout=None))
         await until(lambda: "Block" == of(root).handling)
         first = of(root)

@@ -63,7 +63,7 @@ async def test_state_outlives_recycling(actor, overlap):
 
 
 async def test_a_crash_loses_it():
-    async with Supervisor(ChildSpec(Keeper, name="a")) as root:
+    async with Supervisor(ChildSpec(Keeper, name="a"), spares=0) as root:
         await root["a"].ask(Put(5))
         await root.recycle("a")
         assert 5 == await root["a"].ask(Put(0))
@@ -73,7 +73,7 @@ async def test_a_crash_loses_it():
 
 
 async def test_the_members_of_a_pool_keep_their_own():
-    async with Supervisor(ChildSpec(Keeper, name="a", size=2)) as root:
+    async with Supervisor(ChildSpec(Keeper, name="a", size=2), spares=0) as root:
         totals = await asyncio.gather(*(root["a"].ask(Put(1)) for _ in range(20)))
         await root.recycle("a")
         assert 20 + max(totals) > 0
@@ -82,7 +82,7 @@ async def test_the_members_of_a_pool_keep_their_own():
 
 
 async def test_a_state_that_does_not_load_is_a_failed_start_with_that_text():
-    async with Supervisor(ChildSpec(Keeper, name="a", overlap=False), intensity=Intensity(3, 60)) as root:
+    async with Supervisor(ChildSpec(Keeper, name="a", overlap=False), intensity=Intensity(3, 60), spares=0) as root:
         watch = Watch(root)
         await root["a"].ask(Put(-1))
         recycling = asyncio.create_task(root.recycle("a"))
@@ -92,7 +92,7 @@ async def test_a_state_that_does_not_load_is_a_failed_start_with_that_text():
 
 
 async def test_a_state_of_another_type_is_not_saved():
-    async with Supervisor(ChildSpec(Keeper, name="a")) as root:
+    async with Supervisor(ChildSpec(Keeper, name="a"), spares=0) as root:
         watch = Watch(root)
         await root["a"].ask(Put(1000))
         recycling = asyncio.create_task(root.recycle("a"))
