@@ -17,16 +17,22 @@ FOUND = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "go
 
 
 class Browser:
-    """One page, in a tab of its own."""
+    """One page, in a tab of its own.
 
-    def __init__(self, out, into, numbers):
+    Attributes:
+        problems: errors that the browser has reported of it.
+    """
+
+    def __init__(self, out, into, numbers, tabs):
         self._out = out
         self._into = into
         self._numbers = numbers
+        self._tabs = tabs  # all of this browser, by session
         self._session = None
         target = self.call("Target.createTarget", url="about:blank")["targetId"]
         self._session = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
         self.problems = []
+        tabs[self._session] = self
         self.call("Runtime.enable")
         self.call("Page.enable")
         self.call("Log.enable")
@@ -41,12 +47,12 @@ class Browser:
             if said.get("id") == number:
                 assert "error" not in said, (method, said["error"])
                 return said["result"]
-            if said.get("method") in ("Runtime.exceptionThrown", "Log.entryAdded"):
-                self.problems.append(said["params"])
+            if said.get("method") in ("Runtime.exceptionThrown", "Log.entryAdded") and said["sessionId"] in self._tabs:
+                self._tabs[said["sessionId"]].problems.append(said["params"])
 
     def another(self):
         """A page in another tab."""
-        return Browser(self._out, self._into, self._numbers)
+        return Browser(self._out, self._into, self._numbers, self._tabs)
 
     def open(self, url):
         self.call("Page.navigate", url=url)
@@ -130,7 +136,7 @@ def browser():
         stderr=subprocess.DEVNULL,
     )
     try:
-        found = Browser(process.stdin, process.stdout, itertools.count(1))
+        found = Browser(process.stdin, process.stdout, itertools.count(1), {})
         yield found
         found.end()
         process.wait(DEADLINE)

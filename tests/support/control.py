@@ -19,6 +19,7 @@ from supervisor.control import place
 from tests.support.waiting import DEADLINE, ROOT
 
 CTL = (sys.executable, "-m", "supervisor.ctl")
+ALONE = "tests.support.operated_alone"  # a daemon with one actor, which starts sooner
 SHORT = "/tmp"  # the path of a Unix socket has at most 107 bytes; pytest's temporary folders are deeper
 
 

@@ -155,8 +155,8 @@ def tree() -> Supervisor:
     )
 
 
-async def main() -> None:
-    supervised = tree()
+async def serve(supervised: Supervisor) -> None:
+    """Until a signal, after a line that says when it is ready."""
     collector = Collector(supervised)
     async with supervised as root:
         print("ready", flush=True)  # noqa: T201 - the test waits for it
@@ -165,4 +165,4 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    asyncio.run(serve(tree()))

@@ -18,7 +18,7 @@ from supervisor.control import place
 from supervisor.ctl.app import actorctl
 from supervisor.ctl.client import connect
 from supervisor.ctl.daemons import daemons
-from tests.support.control import CTL, daemon, short_folder
+from tests.support.control import ALONE, CTL, daemon, short_folder
 from tests.support.waiting import DEADLINE, ROOT, until_now
 
 pytestmark = pytest.mark.processes
@@ -178,7 +178,7 @@ def test_events(ctl):
 def test_events_follow_until_the_end():
     """Those that come are printed as they come; the end of the tree is the end."""
     with short_folder() as folder:
-        with daemon(folder) as process:
+        with daemon(folder, ALONE) as process:
             following = subprocess.Popen(
                 [*CTL, "events", "-f", "-n", "1", "--json", "-d", next(iter((folder / "actors").iterdir()))],
                 stdout=subprocess.PIPE,
@@ -359,7 +359,7 @@ def test_several_daemons_are_told_apart(running, monkeypatch):
     """Without a choice it lists them; by pid it takes one."""
     folder, pid = running
     see_only(folder, monkeypatch)
-    with daemon(folder) as second:
+    with daemon(folder, ALONE) as second:
         text = verb("tree", code=3)
         assert f"{pid} (/root)" in text
         assert f"{second.pid} (/root)" in text

@@ -11,8 +11,9 @@ import pytest
 
 from supervisor.ctl.client import connect
 from tests.support import browser
+from tests.support.control import ALONE, short_folder, web
 from tests.support.control import daemon as running_daemon
-from tests.support.control import short_folder, web
+from tests.support.ports import free_port
 
 pytestmark = [
     pytest.mark.processes,
@@ -33,14 +34,31 @@ def daemon(path):
 
 
 @pytest.fixture(scope="module")
-def page(path):
+def chromium():
+    """The browser of all tests here."""
+    with browser.browser() as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def page(path, chromium):
     """The page, open; no error of it was reported at the end."""
-    with web(path) as served, browser.browser() as found:
+    with web(path) as served:
+        found = chromium.another()
         found.look(1400, 1000)
         found.open(served.url)
         found.until("document.querySelector('#rows tr')")
         yield found
         assert [] == found.problems
+        found.close()
+
+
+@pytest.fixture
+def tab(chromium):
+    """A page of the test's own, with nothing in it."""
+    found = chromium.another()
+    yield found
+    found.close()
 
 
 def pid_of(daemon, name):
@@ -251,45 +269,42 @@ def status(words):
     return f"document.getElementById('status').textContent.includes({words!r})"
 
 
-@pytest.mark.slow
-def test_over_a_restart_of_the_daemon():
+def test_over_a_restart_of_the_daemon(tab):
     """It says that the daemon is gone and offers no change; then it shows the one that follows, and draws the gap."""
     with short_folder() as folder, ExitStack() as ending:
-        with running_daemon(folder) as first:
+        with running_daemon(folder, ALONE) as first:
             served = ending.enter_context(web(next(iter((folder / "actors").iterdir()))))
-            page = ending.enter_context(browser.browser())
-            page.open(served.url)
-            page.until(row("worker"))
-            choose(page, "/root/worker")
+            tab.open(served.url)
+            tab.until(row("worker"))
+            choose(tab, "/root/worker")
             first.kill()
             first.wait()
-            page.until(status("has ended"))
-            page.until("['stacks', 'restart', 'stop'].every((id) => document.getElementById(id).disabled)")
-        with running_daemon(folder) as second:
-            page.until(f"document.getElementById('about').textContent.includes('pid {second.pid},')")
-            page.until("document.getElementById('status').textContent === 'healthy'")
-            page.until("document.querySelector('#timeline .mark-lost')")
-            page.until("!document.getElementById('stop').disabled")
-            page.click("#stacks")
-            page.until("document.getElementById('dialog-text').textContent.includes('(pid ')")
+            tab.until(status("has ended"))
+            tab.until("['stacks', 'restart', 'stop'].every((id) => document.getElementById(id).disabled)")
+        with running_daemon(folder, ALONE) as second:
+            tab.until(f"document.getElementById('about').textContent.includes('pid {second.pid},')")
+            tab.until("document.getElementById('status').textContent === 'healthy'")
+            tab.until("document.querySelector('#timeline .mark-lost')")
+            tab.until("!document.getElementById('stop').disabled")
+            tab.click("#stacks")
+            tab.until("document.getElementById('dialog-text').textContent.includes('(pid ')")
             gone = "status of 502"  # what the browser notes of a request while there was no daemon
-            assert [] == [problem for problem in page.problems if gone not in str(problem)]
+            assert [] == [problem for problem in tab.problems if gone not in str(problem)]
 
 
-@pytest.mark.slow
-def test_a_token_that_is_not_the_pages(path):
+def test_a_token_that_is_not_the_pages(path, tab):
     """Another token shows nothing; a page that was open when `actorctl web` began anew says which URL to open."""
-    with browser.browser() as page:
-        with web(path) as served:
-            page.open(served.url.replace(served.token, "x" * len(served.token)))
-            page.until("document.body.textContent.includes('open the URL that `actorctl web` has printed')")
-            assert not page.js("document.getElementById('rows')")
-            page.open(served.url)
-            page.until(row("worker"))
-        page.until(status("no connection to actorctl web"))
-        with web(path, "--port", str(served.port)):
-            page.until(status("open the URL that it prints"))
-            page.until("document.getElementById('stop').disabled")
+    port = str(free_port())
+    with web(path, "--port", port) as served:
+        tab.open(served.url.replace(served.token, "x" * len(served.token)))
+        tab.until("document.body.textContent.includes('open the URL that `actorctl web` has printed')")
+        assert not tab.js("document.getElementById('rows')")
+        tab.open(served.url)
+        tab.until(row("worker"))
+    tab.until(status("no connection to actorctl web"))
+    with web(path, "--port", port):
+        tab.until(status("open the URL that it prints"))
+        tab.until("document.getElementById('stop').disabled")
 
 
 LIVE = """
@@ -306,15 +321,14 @@ window.EventSource = class {
 """
 
 
-@pytest.mark.slow
-def test_the_timeline_begins_with_the_oldest_event(path):
+def test_the_timeline_begins_with_the_oldest_event(path, tab):
     """Also where a note of the page, which was connected later, stands before it."""
-    with web(path) as served, browser.browser() as page:
-        page.call("Page.addScriptToEvaluateOnNewDocument", source=LIVE)
-        page.open(served.url)
-        page.until("document.querySelector('#timeline .mark-start')")
+    with web(path) as served:
+        tab.call("Page.addScriptToEvaluateOnNewDocument", source=LIVE)
+        tab.open(served.url)
+        tab.until("document.querySelector('#timeline .mark-start')")
         drawn = "[...document.querySelectorAll('#timeline .axis, #timeline .mark-start')]"
-        places = page.js(f"{drawn}.map((one) => one.getAttribute('d'))")
+        places = tab.js(f"{drawn}.map((one) => one.getAttribute('d'))")
         axis, *marks = (float(place[1:].split()[0].partition("v")[0]) for place in places)
         assert 2 == len(marks)
         assert min(marks) > axis - 1

@@ -12,7 +12,7 @@ from contextlib import ExitStack, suppress
 import pytest
 
 from supervisor.ctl.client import connect
-from tests.support.control import CTL, daemon, environment, short_folder, web
+from tests.support.control import ALONE, CTL, daemon, environment, short_folder, web
 from tests.support.waiting import DEADLINE, ROOT
 
 pytestmark = pytest.mark.processes
@@ -225,14 +225,14 @@ def test_pages_that_never_read(served):
 def test_over_a_restart_of_the_daemon():
     """It says that the daemon is gone, and shows the one with the same command line that follows."""
     with short_folder() as folder, ExitStack() as ending:
-        with daemon(folder) as first:
+        with daemon(folder, ALONE) as first:
             served = ending.enter_context(web(next(iter((folder / "actors").iterdir()))))
             parts(served.live(), lambda kind, found: kind == "daemon" and found["pid"] == first.pid)
             first.kill()
             first.wait()
             parts(served.live(), lambda kind, found: kind == "daemon" and found["trouble"])
             assert 502 == served.get("/why")[0]
-        with daemon(folder) as second:
+        with daemon(folder, ALONE) as second:
             parts(
                 served.live(),
                 lambda kind, found: kind == "daemon" and found["pid"] == second.pid and not found["trouble"],
