@@ -13,7 +13,7 @@ from typing import Any
 from tests.conformance.scenarios import Scenario, Tree, Worker
 
 RUNNER = Path(__file__).with_name("otp_runner.erl")
-PATIENCE = 120.0  # seconds for the whole table
+PATIENCE = 300.0  # seconds for the whole table
 
 
 class Atom(str):

@@ -6,7 +6,9 @@ Record anew, after the table has changed:  ACTORS_RECORD=1 pytest tests/conforma
 
 from __future__ import annotations
 
+import fcntl
 import functools
+import json
 import os
 from pathlib import Path
 
@@ -27,10 +29,16 @@ needs_erlang = pytest.mark.skipif(not erlang.installed(), reason="Erlang is not 
 every_scenario = pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda each: each.name.replace(" ", "-"))
 
 
-@functools.cache
-def asked() -> dict[str, list[str]]:
-    """What OTP does now; the whole table in one run."""
-    found = erlang.run(SCENARIOS)
+@pytest.fixture(scope="session")
+def asked(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
+    """What OTP does now; the whole table in one run, for all workers of pytest-xdist."""
+    folder = tmp_path_factory.getbasetemp()
+    answer = (folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder) / "otp.json"
+    with answer.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not answer.exists():
+            answer.write_text(json.dumps(erlang.run(SCENARIOS)))
+    found: dict[str, list[str]] = json.loads(answer.read_text())
     found.pop("")
     if RECORD:
         stories = ["\n".join([f"# {name}", *rested(BY_NAME[name], lines)]) for name, lines in found.items()]
@@ -59,10 +67,11 @@ def rested(scenario: Scenario, lines: list[str]) -> list[str]:
 
 
 @needs_erlang
+@pytest.mark.timeout(erlang.PATIENCE)
 @every_scenario
-def test_otp_does_what_is_kept(scenario: Scenario) -> None:
+def test_otp_does_what_is_kept(scenario: Scenario, asked: dict[str, list[str]]) -> None:
     """The record of OTP is what the OTP of this machine does."""
-    now = asked()[scenario.name]
+    now = asked[scenario.name]
     assert kept()[scenario.name] == rested(scenario, now)
 
 

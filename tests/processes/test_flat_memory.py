@@ -22,7 +22,7 @@ pytestmark = [
 
 LONG = pytest.mark.skipif(os.environ.get("ACTORS_LONG") != "1", reason="takes minutes: make chaos")
 SECONDS = pytest.mark.parametrize(
-    "seconds", [6.0, pytest.param(60.0, marks=[LONG, pytest.mark.slow, pytest.mark.timeout(240)])]
+    "seconds", [4.0, pytest.param(60.0, marks=[LONG, pytest.mark.slow, pytest.mark.timeout(240)])]
 )
 SAMPLE = 0.1  # seconds between two looks
 FLAT = 20 * 1024  # KiB
