@@ -105,7 +105,7 @@ class Run:
         tree = self.scenario.tree
         children = [self._spec(child, f"/{tree.name}") for child in tree.children]
         if self._books is not None:
-            return Supervisor(*children, name=tree.name, **self._terms(tree))
+            return Supervisor(*children, name=tree.name, spares=0, **self._terms(tree))
         return ScriptedSupervisor(*children, launcher=self._launcher, name=tree.name, **self._terms(tree))
 
     def _terms(self, tree: Tree) -> dict[str, Any]:
