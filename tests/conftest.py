@@ -18,8 +18,10 @@ import hypothesis
 import pytest
 import structlog
 
+from supervisor.messaging.refs import MailboxRef
 from supervisor.testing import InlineSupervisor
 from tests.support.sites import site_of
+from tests.support.waiting import DEADLINE
 
 LINGER = 10.0  # seconds in which what is on its way out may still be seen
 LINUX = sys.platform == "linux"
@@ -36,6 +38,7 @@ hypothesis.settings.load_profile("suite")
 os.environ["ACTORS_TESTS"] = OURS
 MARK = f"ACTORS_TESTS={OURS}\0".encode()
 KERNEL = (0, 2)  # the parents of the kernel's own threads
+ASKS = [MailboxRef.ask, MailboxRef.ask_many, MailboxRef.call, MailboxRef.call_many]
 process.current_process()._config["semprefix"] = f"/{OURS}"  # the names that multiprocessing gives to semaphores
 shared_memory._SHM_NAME_PREFIX = f"/{OURS}"
 
@@ -77,6 +80,15 @@ def logs():
     """The structlog lines of the test, as dicts; nothing is printed."""
     with structlog.testing.capture_logs() as lines:
         yield lines
+
+
+@pytest.fixture(autouse=True)
+def patience(request):
+    """An ask of a process that does not say how long it waits does so for a minute: tests do not gate on a time."""
+    with pytest.MonkeyPatch.context() as patch:
+        for ask in ASKS if request.node.get_closest_marker("processes") else ():
+            patch.setitem(ask.__kwdefaults__, "timeout", DEADLINE)
+        yield
 
 
 @pytest.fixture

@@ -318,9 +318,9 @@ async def test_an_import_that_fails(title, how, detail, monkeypatch):
 
 async def test_a_start_that_takes_too_long():
     """The limit is told, and where it hangs."""
-    report = await failed_start(child(HangsInStart, start_timeout=2.0))
+    report = await failed_start(child(HangsInStart, start_timeout=5.0))
     assert ExitKind.UNSTARTED is report.reason.kind
-    assert report.reason.detail.startswith("not ready within 2 s, in on_start (support/perils.py:")
+    assert report.reason.detail.startswith("not ready within 5 s, in on_start (support/perils.py:")
     assert " in on_start" in report.stacks
     check(report, "Not ready in time")
 
