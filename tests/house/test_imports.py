@@ -72,33 +72,32 @@ def roots(modules: list[str]) -> set[str]:
     return {name.partition(".")[0] for name in modules}
 
 
-@pytest.fixture(scope="module")
-def loaded() -> dict[str, set[str]]:
-    """What each pure module loads, by its name."""
-    lines = printed(ALONE, str(LIBRARY), *map(dotted, PURE)).splitlines()
-    return {name: roots(modules) for name, *modules in map(str.split, lines)}
-
-
-@pytest.mark.parametrize("module", PURE, ids=named)
-def test_a_pure_module_loads_nothing_impure(module: Path, loaded: dict[str, set[str]]) -> None:
+def test_pure_modules_load_nothing_impure() -> None:
     """Through all imports: no clock, no random numbers, no operating system, no event loop."""
-    name = dotted(module)
-    assert set() == loaded[name] & IMPURE - ALLOWED.get(name, set())
+    lines = printed(ALONE, str(LIBRARY), *map(dotted, PURE)).splitlines()
+    loaded = {name: roots(modules) for name, *modules in map(str.split, lines)}
+    assert set(map(dotted, PURE)) == loaded.keys()
+    impure = {name: modules & IMPURE - ALLOWED.get(name, set()) for name, modules in loaded.items()}
+    assert {} == {name: modules for name, modules in impure.items() if modules}
 
 
-@pytest.mark.parametrize("module", PURE, ids=named)
-def test_a_pure_module_imports_nothing_impure_itself(module: Path) -> None:
-    """Nor modules that Python loads anyway, as `time` and `os`."""
+def imported(module: Path) -> set[str]:
+    """The roots of what a module itself imports."""
     tree = ast.parse(module.read_text())
     plain = [node for node in ast.walk(tree) if isinstance(node, ast.Import)]
-    names = {alias.name.partition(".")[0] for node in plain for alias in node.names}
-    names |= {(node.module or "").partition(".")[0] for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
-    assert set() == names & (IMPURE | {"os", "sys"}) - ALLOWED.get(dotted(module), set())
+    names = [alias.name for node in plain for alias in node.names]
+    return roots([*names, *(node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom))])
 
 
-@pytest.mark.parametrize("module", MODULES, ids=named)
-def test_imports_are_at_the_top_unless_they_say_why(module: Path) -> None:
-    """An import inside a function carries its reason on its line."""
+def test_pure_modules_import_nothing_impure_themselves() -> None:
+    """Nor modules that Python loads anyway, as `time` and `os`."""
+    itself = {dotted(module): imported(module) & (IMPURE | {"os", "sys"}) for module in PURE}
+    impure = {name: modules - ALLOWED.get(name, set()) for name, modules in itself.items()}
+    assert {} == {name: modules for name, modules in impure.items() if modules}
+
+
+def silent(module: Path) -> list[int]:
+    """The lines of a module's imports inside functions that do not say why."""
     text = module.read_text()
     late = [
         node
@@ -107,8 +106,12 @@ def test_imports_are_at_the_top_unless_they_say_why(module: Path) -> None:
         for node in ast.walk(function)
         if isinstance(node, ast.Import | ast.ImportFrom)
     ]
-    silent = [node.lineno for node in late if "PLC0415 - " not in text.splitlines()[node.lineno - 1]]
-    assert [] == silent
+    return [node.lineno for node in late if "PLC0415 - " not in text.splitlines()[node.lineno - 1]]
+
+
+def test_imports_are_at_the_top_unless_they_say_why() -> None:
+    """An import inside a function carries its reason on its line."""
+    assert [] == [f"{named(module)}:{line}" for module in MODULES for line in silent(module)]
 
 
 def test_importing_actors_is_cheap() -> None:
