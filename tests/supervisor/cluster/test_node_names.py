@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 
+import pytest
 from prometheus_client import CollectorRegistry
 
 from supervisor import Backoff, ChildSpec, Intensity, Supervisor
@@ -16,6 +17,8 @@ from supervisor.metrics import Collector
 from tests.support.actors import Echo, Puppet
 from tests.support.machines import LocalCluster
 from tests.support.waiting import Watch, until
+
+pytestmark = pytest.mark.processes
 
 
 async def test_all_that_shows_a_life_names_its_machine(tmp_path, logs):

@@ -13,6 +13,8 @@ from supervisor.store import SQLiteStore
 from tests.support.actors import Puppet
 from tests.support.scripted import child, states, tree
 
+pytestmark = pytest.mark.processes
+
 
 @pytest.mark.parametrize(
     ("name", "where"),

@@ -50,6 +50,8 @@ from tests.support.ledgers import (
 )
 from tests.support.waiting import Watch, until
 
+pytestmark = pytest.mark.processes
+
 AT_ONCE = Backoff(initial=0.0, cap=0.0, jitter=0.0)
 
 

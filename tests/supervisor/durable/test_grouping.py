@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
+
 from supervisor import ChildSpec, Supervisor
 from supervisor.core.delivery.messages import Classes
 from supervisor.durable.stored import StoredMailbox
@@ -11,6 +13,8 @@ from supervisor.store import SQLiteStore
 from supervisor.store.records import RecoveredMailbox
 from supervisor.store.writes import AcceptTells, SaveState, Settle
 from tests.support.ledgers import Charge, Ledger, Show
+
+pytestmark = pytest.mark.processes
 
 
 class Groups(SQLiteStore):

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import os
 
+import pytest
+
 from supervisor import ChildSpec, Supervisor
 from supervisor.store import SQLiteStore
 from tests.support.ledgers import Charge, Kill, Ledger, Transfer
 from tests.support.waiting import until
+
+pytestmark = pytest.mark.processes
 
 
 def tree(tmp_path, *names):

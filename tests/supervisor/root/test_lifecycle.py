@@ -10,6 +10,8 @@ from actors import UsageError
 from supervisor import ChildSpec, Supervisor
 from tests.support.actors import Puppet
 
+pytestmark = pytest.mark.processes
+
 
 class NoCluster:
     """A cluster that cannot be reached."""

@@ -15,6 +15,8 @@ from tests.support.keepers import AsyncKeeper, Die, Keeper, Put, Shown, Total
 from tests.support.scripted import answering, child, tree
 from tests.support.waiting import Watch, until
 
+pytestmark = pytest.mark.processes
+
 # ---- without processes
 
 
