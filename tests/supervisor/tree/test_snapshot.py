@@ -281,7 +281,8 @@ async def test_of_a_real_process(tmp_path):
         assert (1, "running") == (first.mailbox, first.state)
         gate.touch()
         await blocking
-        assert (None, 0, {"handled": 1}) == (of(root).handling, of(root).mailbox, of(root).fates)
+        await until(lambda: of(root).handling is None)  # of another machine it is a sample, see `--engine`
+        assert (0, {"handled": 1}) == (of(root).mailbox, of(root).fates)
 
 
 # ---- as text
