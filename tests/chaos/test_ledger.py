@@ -23,7 +23,7 @@ from tests.support.ledger_daemon import OTHER, read_log
 from tests.support.ledgers import Book
 
 ROOT = Path(__file__).parents[2]
-KILLS = 1000 if os.environ.get("ACTORS_LONG") else 30
+KILLS = 1000 if os.environ.get("ACTORS_LONG") else 50
 DEADLINE = 60.0
 
 
