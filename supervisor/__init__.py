@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-import supervisor.names  # noqa: F401 - before the first import from actors
+import supervisor.shadowing  # noqa: F401 - before the first import from actors
 from actors.lazy import lazy_names
 from supervisor.core.causes import Cause, RestartAction
 from supervisor.core.health.hang_detector import Health

@@ -22,7 +22,7 @@ from typing import Any, Final
 from actors.actor import Actor
 from actors.errors import UsageError
 from actors.signatures import globals_of
-from supervisor.names import shadow_of
+from supervisor.shadowing import shadow_of
 
 _OF_THIS_PROCESS: Final = ("/dev/fd/", "/dev/stdin", "/proc/self/")  # another file, or none, in another process
 _BINDS_ANYTHING: Final = {"exec", "eval", "globals", "locals", "vars", "setattr", "__dict__", "modules", "runpy"}

@@ -117,9 +117,8 @@ class ProcessDelivery:
             self._send_with(last.attachments, encode(_frame_of([*batch[:-1], bare])))
             return
         envelope = Envelope(last.seq, last.kind, last.sender, last.deadline, NOTHING, trace=last.trace)
-        around = encode(
-            _frame_of([*batch[:-1], envelope])
-        )  # it ends with the message and `beside`, a byte each, and trace
+        # what is encoded ends with the message and `beside`, a byte each, and trace
+        around = encode(_frame_of([*batch[:-1], envelope]))
         behind = 1 + len(encode(last.trace))
         self._writer.send_around(around[: -behind - 1], memoryview(last.message), around[-behind:])
 

@@ -30,7 +30,6 @@ from supervisor.core.health.life_end import LifeEnd
 from supervisor.core.health.patience import AGAIN, Patience
 from supervisor.io.output_buffer import OutputBuffer
 from supervisor.io.output_reader import OutputReader
-from supervisor.names import found_first
 from supervisor.ports.life import LifeListener
 from supervisor.process.channel import FrameReader, FrameWriter, ProcessDelivery
 from supervisor.process.channel_end import ChannelEnd, ChannelReader
@@ -38,6 +37,7 @@ from supervisor.process.descriptors import DescriptorListener, LifeDescriptors
 from supervisor.process.inspection import ProcessInspection
 from supervisor.process.kept_replies import KeptReplies
 from supervisor.process.spawn.worker_process import WorkerProcess
+from supervisor.shadowing import found_first
 from supervisor.system.post_mortem import OomWitness
 from supervisor.system.procfs import peak_bytes
 

@@ -1,4 +1,4 @@
-"""Names: whether another file comes before a module that processes import at their start.
+"""Shadowing: whether another file comes before a module that processes import at their start.
 
 For this library's packages it is checked before the first import from `actors`, so that the error names the file.
 """
