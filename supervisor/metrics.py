@@ -24,7 +24,7 @@ from actors.errors import UsageError
 from supervisor.bridge.queue_bridge import open_bridges
 from supervisor.core.delivery.fates import Fate
 from supervisor.mailbox.mailbox import Mailbox
-from supervisor.messaging.shared import TreeContext
+from supervisor.messaging.tree_context import TreeContext
 from supervisor.observe.reports import RESTART_CAUSES
 from supervisor.supervisor import Supervisor
 from supervisor.telemetry.loop_stall import LoopStall

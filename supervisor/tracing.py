@@ -21,7 +21,7 @@ from actors.errors import UsageError
 from supervisor.jobs.jobs_ref import JobsRef
 from supervisor.mailbox.mailbox import Mailbox
 from supervisor.messaging.no_methods import without_methods
-from supervisor.messaging.shared import TreeContext
+from supervisor.messaging.tree_context import TreeContext
 from supervisor.supervisor import Supervisor
 
 try:

@@ -22,7 +22,7 @@ from weakref import WeakSet
 from actors.errors import UsageError
 from actors.queue import Putting, SafeQueue
 from supervisor.bridge.waiting import BridgeClosed, Side, call_on
-from supervisor.known import tells_options
+from supervisor.known_options import tells_options
 
 T = TypeVar("T")
 

@@ -14,7 +14,7 @@ from actors.wire.codec import encode
 from supervisor.cluster.driver.client import RayDriver
 from supervisor.cluster.machines import ClusterMachines
 from supervisor.core.rules.spare_count import SpareCount
-from supervisor.known import tells_options
+from supervisor.known_options import tells_options
 from supervisor.ports.launching import MachinesSay
 from supervisor.ports.reading import AnyReader
 

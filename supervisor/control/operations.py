@@ -17,7 +17,7 @@ from typing import Any, Final
 from actors.errors import ActorCrashed, ActorsError, AskTimeout, HandlerError, NoSuchActor, Rejected
 from supervisor.control import changes, messages
 from supervisor.control import frames as wire
-from supervisor.control.dead import DeadLetters
+from supervisor.control.dead_letters import DeadLetters
 from supervisor.control.frames import Failed, Reply, Request, Trouble
 from supervisor.control.framing import framed
 from supervisor.control.identity import Started, identity_of

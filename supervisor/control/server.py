@@ -21,8 +21,8 @@ from supervisor.control.frames import Failed, Trouble
 from supervisor.control.framing import framed
 from supervisor.control.operations import Operations
 from supervisor.control.peer import may_control, peer_uid
-from supervisor.control.place import Door
 from supervisor.control.readiness import Readiness
+from supervisor.control.socket_path import Door
 from supervisor.tree.engine import Engine
 
 MOST: Final = 256  # clients at once

@@ -8,7 +8,7 @@ from enum import StrEnum
 from actors.errors import UsageError
 from supervisor.core.causes import Cause, RestartAction, Rule
 from supervisor.core.terms import RestartPolicy
-from supervisor.known import tells_options
+from supervisor.known_options import tells_options
 
 
 @tells_options

@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 
 from supervisor.clock import machine_time
 from supervisor.control.frames import Identity
-from supervisor.control.place import folders, remove_stale, sockets
+from supervisor.control.socket_path import folders, remove_stale, sockets
 from supervisor.ctl.client import Client
 from supervisor.ctl.errors import ControlError, NoDaemon
 

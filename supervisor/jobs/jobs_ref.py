@@ -20,9 +20,9 @@ from supervisor.messaging.refs import MailboxRef
 
 if TYPE_CHECKING:
     from supervisor.jobs import job_map, job_run, prepared_job
-    from supervisor.jobs import progress as bars
+    from supervisor.jobs import progress_bar as bars
 else:  # the first pool of jobs in a tree brings the first three, see ChildFactory
-    bars = LazyModule("supervisor.jobs.progress")
+    bars = LazyModule("supervisor.jobs.progress_bar")
     job_map = LazyModule("supervisor.jobs.job_map")
     job_run = LazyModule("supervisor.jobs.job_run")
     prepared_job = LazyModule("supervisor.jobs.prepared_job")

@@ -21,10 +21,10 @@ from supervisor.core.health.process_end import command_exit_reason
 from supervisor.core.terms import LoneKind
 from supervisor.core.tree.commands import ReportExit
 from supervisor.kinds.lone_child import Post
-from supervisor.kinds.ports import check_free, free_port
 from supervisor.kinds.process_child import ProcessChild
 from supervisor.kinds.readiness import Readiness, readiness_of
-from supervisor.messaging.shared import TreeContext
+from supervisor.kinds.tcp_ports import check_free, free_port
+from supervisor.messaging.tree_context import TreeContext
 from supervisor.ports.life import Control
 from supervisor.specs import CommandSpec
 from supervisor.specs.common import process_options

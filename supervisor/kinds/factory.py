@@ -8,7 +8,7 @@ from supervisor.kinds.command import CommandChild
 from supervisor.kinds.function import FunctionChild
 from supervisor.kinds.lone_child import LoneChild, Post
 from supervisor.kinds.task import TaskChild
-from supervisor.messaging.shared import TreeContext
+from supervisor.messaging.tree_context import TreeContext
 from supervisor.specs import CommandSpec, FunctionSpec, LoneSpec, TaskSpec
 
 

@@ -16,7 +16,7 @@ from supervisor.core.terms import LoneKind
 from supervisor.core.tree import events as happened
 from supervisor.core.tree.commands import ReportExit
 from supervisor.core.tree.events import AnyEvent
-from supervisor.messaging.shared import TreeContext
+from supervisor.messaging.tree_context import TreeContext
 from supervisor.ports.launching import Expected
 from supervisor.specs import LoneSpec
 

@@ -21,7 +21,7 @@ from supervisor.core.health.life_end import LifeEnd, hung_where
 from supervisor.core.tree import events as happened
 from supervisor.core.tree.commands import ReportExit
 from supervisor.kinds.lone_child import LoneChild, Post
-from supervisor.messaging.shared import TreeContext
+from supervisor.messaging.tree_context import TreeContext
 from supervisor.observe.reports import report_of
 from supervisor.ports.life import Control, Said
 from supervisor.specs import CommandSpec, FunctionSpec

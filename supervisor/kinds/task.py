@@ -29,7 +29,7 @@ from supervisor.core.terms import LoneKind
 from supervisor.core.tree import events as happened
 from supervisor.core.tree.commands import ReportExit
 from supervisor.kinds.lone_child import LoneChild, Post
-from supervisor.messaging.shared import TreeContext
+from supervisor.messaging.tree_context import TreeContext
 from supervisor.monitors.examination import LIBRARIES
 from supervisor.specs import TaskSpec
 

@@ -18,7 +18,7 @@ from supervisor.mailbox.mailbox import Mailbox
 from supervisor.messaging.actor_sends import ActorSends
 from supervisor.messaging.actor_watches import ActorWatches
 from supervisor.messaging.remote_ask import RemoteAsks
-from supervisor.messaging.shared import TreeContext
+from supervisor.messaging.tree_context import TreeContext
 from supervisor.ports.life import Delivery
 
 if TYPE_CHECKING:

@@ -36,8 +36,8 @@ from supervisor.mailbox.validation import Admitted
 from supervisor.messaging.registry import MAX_PATH
 from supervisor.messaging.remote_ask import RemoteAsk, RemoteAsks
 from supervisor.messaging.remote_many import RemoteMany
-from supervisor.messaging.shared import TreeContext
 from supervisor.messaging.tracing import Tracing
+from supervisor.messaging.tree_context import TreeContext
 from supervisor.observe.dead_letters import DeadLetter, DeadReason
 
 if TYPE_CHECKING:

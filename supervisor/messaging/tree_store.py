@@ -16,7 +16,7 @@ from supervisor.durable.mailbox import DurableMailbox
 from supervisor.durable.rows import content_of
 from supervisor.mailbox.askers import decode_bound
 from supervisor.messaging.registry import absolute
-from supervisor.messaging.shared import TreeContext
+from supervisor.messaging.tree_context import TreeContext
 from supervisor.observe.dead_letters import DeadLetter, DeadReason
 from supervisor.store.errors import NoSuchRecord
 from supervisor.store.port import Store

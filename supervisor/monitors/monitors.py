@@ -11,7 +11,7 @@ from typing import Protocol
 from actors.errors import WireError
 from actors.wire.progress import Work
 from supervisor.core.health.life_end import LifeEnd
-from supervisor.messaging.shared import TreeContext
+from supervisor.messaging.tree_context import TreeContext
 from supervisor.monitors.examination import Examination
 from supervisor.monitors.health_check import HealthCheck
 from supervisor.monitors.recycler import Recycled, Recycler, recycler_of

@@ -11,7 +11,7 @@ import asyncio
 from typing import Final, Protocol
 
 from supervisor.core.health.lifetime_limits import Limits, Used, reached, with_jitter
-from supervisor.messaging.shared import TreeContext
+from supervisor.messaging.tree_context import TreeContext
 from supervisor.specs import ChildSpec
 
 PACE: Final = 1.0  # seconds between two looks at memory, and until a request that was put off is repeated

@@ -15,7 +15,7 @@ from typing import Any, Final
 from actors.exits import ExitKind, ExitReason, ExitReport
 from actors.wire.log_lines import Record
 from supervisor.core.causes import CauseKind
-from supervisor.core.health.exit_cause import native_stack, signal_name
+from supervisor.core.health.exit_reason import native_stack, signal_name
 from supervisor.core.health.life_end import LifeEnd
 from supervisor.core.health.lifetime_limits import TOO_LOW
 from supervisor.core.rules.policy import OVER_A_JOB

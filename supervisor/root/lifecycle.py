@@ -22,7 +22,7 @@ from supervisor.core.tree import events as happened
 from supervisor.errors import RestartIntensityExceeded
 from supervisor.io.thread_reader import ThreadReader
 from supervisor.loop_affinity import Home
-from supervisor.messaging.shared import TreeContext
+from supervisor.messaging.tree_context import TreeContext
 from supervisor.observe.reports import Reports
 from supervisor.process.launcher import ProcessLauncher
 from supervisor.root.giving_up import GivingUp, exceeded, not_started
@@ -37,7 +37,7 @@ from supervisor.tree.child_factory import ChildFactory
 from supervisor.tree.engine import Engine
 
 if TYPE_CHECKING:
-    from supervisor.control import place, server
+    from supervisor.control import server, socket_path
     from supervisor.durable import durability
     from supervisor.io import loop_reader
     from supervisor.ports.launching import Cluster, Launcher, Machines
@@ -50,7 +50,7 @@ else:
     health = LazyModule("supervisor.tree.health")
     loop_reader = LazyModule("supervisor.io.loop_reader")
     look = LazyModule("supervisor.tree.look")
-    place = LazyModule("supervisor.control.place")
+    socket_path = LazyModule("supervisor.control.socket_path")
     scheduler = LazyModule("supervisor.root.scheduler")
     server = LazyModule("supervisor.control.server")
 
@@ -87,7 +87,7 @@ class Lifecycle:
             cluster=cluster,
         )
         if control is not None:
-            place.check_control(control)
+            socket_path.check_control(control)
         self._reading = reading
         self._stop_timeout = stop_timeout
         self._spares = spares
@@ -153,7 +153,7 @@ class Lifecycle:
 
     async def _start(self, engine: Engine) -> None:
         engine.post(happened.Boot())
-        from supervisor.root import commands  # noqa: F401, PLC0415 - while children start; a command must not wait for it
+        from supervisor.root import imported_ahead  # noqa: F401, PLC0415 - while children start; a command must not wait for it
 
         with starting(lambda: health.health_of(look.tree_of(engine))):
             await self._until_running()
@@ -164,7 +164,7 @@ class Lifecycle:
 
     def _make_parts(self, loop: asyncio.AbstractEventLoop, undo: contextlib.AsyncExitStack) -> Engine:
         """Make what the tree is made of; its engine has started nothing yet."""
-        door = None if self._control is None else place.open_door(self._control, self.spec.name)
+        door = None if self._control is None else socket_path.open_door(self._control, self.spec.name)
         if door is not None:
             undo.callback(door.close)
         self._make_threads(loop)

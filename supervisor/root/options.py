@@ -15,7 +15,7 @@ from actors.errors import UsageError
 from supervisor.core.rules.spare_count import SpareCount
 from supervisor.core.terms import AutoShutdown, Intensity, Start, Strategy
 from supervisor.errors import RestartIntensityExceeded
-from supervisor.known import check_known
+from supervisor.known_options import check_known
 from supervisor.specs import ChildSpec
 
 if TYPE_CHECKING:

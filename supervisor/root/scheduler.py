@@ -21,7 +21,7 @@ from actors.errors import UsageError
 from supervisor.core.schedule import Schedule
 from supervisor.mailbox.validation import Admitted
 from supervisor.messaging.registry import absolute
-from supervisor.messaging.shared import TreeContext
+from supervisor.messaging.tree_context import TreeContext
 from supervisor.store.writes import DeleteSchedule, PutSchedule, ScheduleRan, ScheduleRow, Write
 
 _LOOK: Final = 60.0  # seconds between two looks at the wall clock

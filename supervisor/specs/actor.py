@@ -15,7 +15,7 @@ from supervisor.arguments import check_call, check_containers, pickled
 from supervisor.core.place import LOCAL, Place
 from supervisor.core.restart import Restart
 from supervisor.core.terms import Backoff, ChildTerms, RestartPolicy, Routing
-from supervisor.known import tells_options
+from supervisor.known_options import tells_options
 from supervisor.spawnable import MAIN, check_importable
 from supervisor.specs.common import Output, Spec, default_name, policy_of, process_options, read_words, rules_of
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from supervisor.core.restart import Restart
 from supervisor.core.terms import Backoff, ChildTerms, RestartPolicy
-from supervisor.known import tells_options
+from supervisor.known_options import tells_options
 from supervisor.specs.common import Output, Spec, default_name, lone_terms, read_words
 from supervisor.specs.ready import PORT, PortReady, Ready
 

@@ -10,7 +10,7 @@ from supervisor.arguments import check_spawnable
 from supervisor.callables import check_fits, check_plain, name_of
 from supervisor.core.restart import Restart
 from supervisor.core.terms import Backoff, ChildTerms, RestartPolicy
-from supervisor.known import tells_options
+from supervisor.known_options import tells_options
 from supervisor.specs.common import Output, Spec, default_name, lone_terms, read_words
 
 

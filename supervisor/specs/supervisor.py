@@ -15,7 +15,7 @@ from supervisor.core.terms import (
     Strategy,
     SupervisorTerms,
 )
-from supervisor.known import tells_options
+from supervisor.known_options import tells_options
 from supervisor.specs.common import INFINITY, Spec, read_words
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import Any
 from supervisor.callables import check_async, check_fits, name_of
 from supervisor.core.restart import Restart
 from supervisor.core.terms import Backoff, ChildTerms, RestartPolicy
-from supervisor.known import tells_options
+from supervisor.known_options import tells_options
 from supervisor.specs.common import Spec, default_name, lone_terms, read_words
 
 

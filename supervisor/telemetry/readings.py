@@ -12,7 +12,7 @@ import msgspec
 from actors.wire.counts import Counts
 from supervisor.core.rules.states import ChildState
 from supervisor.mailbox.mailbox import Mailbox
-from supervisor.messaging.shared import TreeContext
+from supervisor.messaging.tree_context import TreeContext
 from supervisor.observe.reports import Ended
 from supervisor.root.observation import Observation
 from supervisor.system.procfs import cpu_seconds, open_descriptors, resident_bytes

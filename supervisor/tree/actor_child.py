@@ -16,7 +16,7 @@ from supervisor.core.health.hang_detector import Health
 from supervisor.core.place import LOCAL
 from supervisor.core.rules.down import Down
 from supervisor.core.tree.commands import Decision, ReportExit
-from supervisor.messaging.shared import TreeContext
+from supervisor.messaging.tree_context import TreeContext
 from supervisor.observe.logs import actor_logger, level_of
 from supervisor.ports.launching import Expected
 from supervisor.ports.life import Life

@@ -24,7 +24,7 @@ from actors.wire.log_lines import Record
 from actors.wire.progress import NOTHING_BEGUN, Progress
 from actors.wire.to_child import StartActor
 from supervisor.core.health.causes import causes_of
-from supervisor.core.health.exit_cause import exit_reason
+from supervisor.core.health.exit_reason import exit_reason
 from supervisor.core.health.hang_detector import Health, health
 from supervisor.core.health.life_end import LifeEnd, hung_where
 from supervisor.core.rules.policy import OVER_A_JOB
@@ -32,7 +32,7 @@ from supervisor.core.tree import events as happened
 from supervisor.core.tree.commands import ReportExit
 from supervisor.mailbox.mailbox import Mailbox
 from supervisor.messaging.actor_requests import ActorRequests
-from supervisor.messaging.shared import TreeContext
+from supervisor.messaging.tree_context import TreeContext
 from supervisor.monitors.monitors import Monitors
 from supervisor.monitors.seen import NOTHING_SEEN
 from supervisor.observe.reports import report_of

@@ -14,7 +14,7 @@ from actors.exits import ExitReport
 from supervisor.core.rules.down import Down
 from supervisor.core.tree.commands import ReportExit
 from supervisor.core.tree.events import AnyEvent
-from supervisor.messaging.shared import TreeContext
+from supervisor.messaging.tree_context import TreeContext
 from supervisor.ports.launching import Expected
 from supervisor.specs import AnySpec
 

@@ -14,7 +14,7 @@ from actors.lazy import LazyModule
 from actors.protocol.protocol import protocol_of
 from supervisor.core.delivery.routing import Router
 from supervisor.mailbox.mailbox import Mailbox
-from supervisor.messaging.shared import TreeContext
+from supervisor.messaging.tree_context import TreeContext
 from supervisor.specs import AnySpec, ChildSpec, SupervisorSpec
 from supervisor.tree.actor_child import ActorChild
 from supervisor.tree.child import Child, Post

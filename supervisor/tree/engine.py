@@ -29,7 +29,7 @@ from supervisor.core.tree import events as happened
 from supervisor.core.tree.commands import AnyCommand, Decision
 from supervisor.core.tree.events import AnyEvent, Timer, TimerKind
 from supervisor.core.tree.machine import SupervisorMachine
-from supervisor.messaging.shared import TreeContext
+from supervisor.messaging.tree_context import TreeContext
 from supervisor.observe.journal import Journal
 from supervisor.specs import AnySpec, ChildSpec, SupervisorSpec
 from supervisor.tree.calls import Call, Calls

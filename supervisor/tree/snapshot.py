@@ -7,7 +7,7 @@ from typing import Literal
 import msgspec
 
 from actors.exits import ExitReport
-from supervisor.core.health.exit_cause import one_line
+from supervisor.core.health.exit_reason import one_line
 from supervisor.core.health.hang_detector import Health
 from supervisor.core.rules.states import ChildState, SupervisorState
 from supervisor.core.terms import LoneKind, RestartPolicy, Strategy

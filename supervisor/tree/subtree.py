@@ -13,7 +13,7 @@ from supervisor.core.rules.down import Down
 from supervisor.core.tree import commands as do
 from supervisor.core.tree import events as happened
 from supervisor.core.tree.commands import Decision, ReportExit
-from supervisor.messaging.shared import TreeContext
+from supervisor.messaging.tree_context import TreeContext
 from supervisor.ports.launching import Expected
 from supervisor.specs import SupervisorSpec
 from supervisor.tree.child import ChildMaker, Post

@@ -29,7 +29,7 @@ IMPURE = {
 MODULES = sorted([*(LIBRARY / "actors").rglob("*.py"), *(LIBRARY / "supervisor").rglob("*.py")])
 PURE = sorted([*(LIBRARY / "supervisor/core").rglob("*.py"), *(LIBRARY / "actors/wire").rglob("*.py")])
 ALLOWED = {
-    "supervisor.core.health.exit_cause": {"signal"},  # a table of names: signal.Signals
+    "supervisor.core.health.exit_reason": {"signal"},  # a table of names: signal.Signals
     "supervisor.core.health.causes": {"signal"},  # by exit_cause
     "supervisor.core.health.process_end": {"signal"},  # the number of SIGTERM
     "supervisor.core.health.task_end": {"signal"},  # by exit_cause

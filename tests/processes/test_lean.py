@@ -393,30 +393,39 @@ NOT_OF_A_PLAIN_TREE = {
         "actors.queue.safe_queue",
     ),
     *("supervisor.cluster", "supervisor.ctl", "supervisor.telemetry", "supervisor.testing"),
-    *("supervisor.control.place", "supervisor.control.server"),
+    *("supervisor.control.socket_path", "supervisor.control.server"),
     *("supervisor.durable.durability", "supervisor.durable.mailbox", "supervisor.store", "supervisor.process.boxes"),
-    *("supervisor.kinds.factory", "supervisor.kinds.lone_child", "supervisor.core.health.task_end"),
+    *("supervisor.kinds.factory", "supervisor.core.health.task_end"),
     *("supervisor.process.command_life", "supervisor.process.function_life"),
     *("supervisor.specs.command", "supervisor.specs.function", "supervisor.specs.ready", "supervisor.specs.task"),
     *("supervisor.spec_validation.command", "supervisor.spec_validation.lone"),
-    *("supervisor.jobs.job_map", "supervisor.jobs.job_run", "supervisor.jobs.prepared_job", "supervisor.jobs.progress"),
-    *("supervisor.core.schedule", "supervisor.root.draining", "supervisor.root.scheduler"),
+    *(
+        "supervisor.jobs.job_map",
+        "supervisor.jobs.job_run",
+        "supervisor.jobs.prepared_job",
+        "supervisor.jobs.progress_bar",
+    ),
+    *("supervisor.core.schedule", "supervisor.root.scheduler"),
     *(
         "supervisor.io.loop_reader",
         "supervisor.messaging.tree_store",
         "supervisor.system.signals",
         "supervisor.threaded",
     ),
-    *(
-        "supervisor.tree.child_management",
-        "supervisor.tree.health",
-        "supervisor.tree.look",
-        "supervisor.tree.snapshot",
-    ),
 }
 """What a daemon needs only for what one actor, an ask and a stop are not: kinds of children, a store, jobs, schedules,
-limits, changes of the tree, looks at it. Each is imported when it is first used, and never on the way of a message.
+limits. Each is imported when it is first used, and never on the way of a message.
 """
+
+IMPORTED_AHEAD = {
+    "supervisor.kinds.lone_child",
+    "supervisor.root.draining",
+    "supervisor.tree.child_management",
+    "supervisor.tree.health",
+    "supervisor.tree.look",
+    "supervisor.tree.snapshot",
+}
+"""What changes, looks at and drains a tree: a tree imports it while its children start."""
 
 OF_PYTHON = set()
 if sys.version_info >= (3, 14):
@@ -438,4 +447,6 @@ if __name__ == "__main__":
 """
     code, out, err = run(tmp_path, daemon=DAEMON + end)
     assert (0, "") == (code, err)
-    assert set() == (NOT_OF_A_PLAIN_TREE - OF_PYTHON) & set(out[-1].split())
+    loaded = set(out[-1].split())
+    assert set() == (NOT_OF_A_PLAIN_TREE - OF_PYTHON) & loaded
+    assert (IMPORTED_AHEAD if run_a_tree else set()) == IMPORTED_AHEAD & loaded

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
-from supervisor.control import place
+from supervisor.control import socket_path
 from tests.support.waiting import DEADLINE, ROOT
 
 CTL = (sys.executable, "-m", "supervisor.ctl")
@@ -36,10 +36,10 @@ def short_folder():
 @contextmanager
 def own_runtime(monkeypatch):
     """A runtime directory of this test's own; daemons elsewhere are out of sight."""
-    folders = place.folders
+    folders = socket_path.folders
     with short_folder() as folder:
         monkeypatch.setenv("XDG_RUNTIME_DIR", str(folder))
-        monkeypatch.setattr(place, "folders", lambda: folders()[:1])
+        monkeypatch.setattr(socket_path, "folders", lambda: folders()[:1])
         yield folder
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from actors.exits import ExitReason
 from supervisor.core.causes import Cause, CauseKind
-from supervisor.core.health.exit_cause import signal_name
+from supervisor.core.health.exit_reason import signal_name
 from supervisor.core.health.life_end import LifeEnd
 
 

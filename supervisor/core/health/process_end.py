@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 
 from actors.exits import ExitKind, ExitReason
-from supervisor.core.health.exit_cause import exit_code_in_words, exit_reason, signal_name
+from supervisor.core.health.exit_reason import exit_code_in_words, exit_reason, signal_name
 from supervisor.core.health.life_end import LifeEnd
 
 

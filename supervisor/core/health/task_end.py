@@ -7,7 +7,7 @@ import msgspec
 from actors.exits import ExitKind, ExitReason
 from actors.wire.from_child import Failure
 from supervisor.core.causes import Cause, CauseKind
-from supervisor.core.health.exit_cause import one_line
+from supervisor.core.health.exit_reason import one_line
 
 _ASKED = "asked by the supervisor"
 

@@ -15,7 +15,7 @@ from typing import Final, TypeVar
 
 from actors.bounds import check_time
 from actors.errors import UsageError
-from supervisor.known import tells_options
+from supervisor.known_options import tells_options
 from supervisor.store.errors import StoreError
 from supervisor.store.records import (
     DelayedMessage,

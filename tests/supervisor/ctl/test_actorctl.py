@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from supervisor.control import place
+from supervisor.control import socket_path
 from supervisor.ctl.app import actorctl
 from supervisor.ctl.client import connect
 from supervisor.ctl.daemons import daemons
@@ -27,7 +27,7 @@ pytestmark = pytest.mark.processes
 def see_only(folder, monkeypatch):
     """Daemons elsewhere are out of sight."""
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(folder))
-    monkeypatch.setattr(place, "folders", lambda: [folder / "actors"])
+    monkeypatch.setattr(socket_path, "folders", lambda: [folder / "actors"])
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Ports of this machine: one that is free for a command, and whether one is free.
+"""TCP ports of this machine: one that is free for a command, and whether one is free.
 
 Nothing here waits. Runs on the loop's thread.
 """

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from actors.errors import UsageError
-from supervisor.control import place
+from supervisor.control import socket_path
 from supervisor.ctl.daemons import chosen, daemons
 from supervisor.ctl.errors import NoDaemon
 from supervisor.testing import ScriptedSupervisor
@@ -41,7 +41,7 @@ async def test_a_socket_elsewhere_is_found_by_a_link(runtime):
 
 
 def test_a_name_of_odd_letters_is_a_file_name(runtime):
-    door = place.open_door("auto", "a b/../ü" * 50)
+    door = socket_path.open_door("auto", "a b/../ü" * 50)
     assert door.path.parent == runtime / "actors"
     assert len(door.path.name) < 80
     door.close()
@@ -53,14 +53,14 @@ def test_a_directory_that_is_open_to_others_is_refused(runtime, mode):
     folder.mkdir()
     folder.chmod(mode)
     with pytest.raises(UsageError, match="is open to others"):
-        place.open_door("auto", "root")
-    assert [] == place.sockets()
+        socket_path.open_door("auto", "root")
+    assert [] == socket_path.sockets()
 
 
 def test_a_link_in_place_of_the_directory_is_refused(runtime):
     (runtime / "actors").symlink_to("/tmp")
     with pytest.raises(UsageError, match="is no directory"):
-        place.open_door("auto", "root")
+        socket_path.open_door("auto", "root")
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
@@ -69,19 +69,19 @@ def test_the_directory_of_another_user_is_refused(runtime):
     folder.mkdir(mode=0o700)
     os.chown(folder, 65534, 65534)
     with pytest.raises(UsageError, match="belongs to the user 65534"):
-        place.open_door("auto", "root")
-    assert [] == place.sockets()
+        socket_path.open_door("auto", "root")
+    assert [] == socket_path.sockets()
 
 
 def test_a_runtime_directory_that_is_not_ours_is_not_used(monkeypatch):
     monkeypatch.setenv("XDG_RUNTIME_DIR", "/usr")
-    assert [f"actors-{os.geteuid()}"] == [folder.name for folder in place.folders()]
+    assert [f"actors-{os.geteuid()}"] == [folder.name for folder in socket_path.folders()]
 
 
 def test_sockets_of_dead_daemons_are_removed_by_a_look(runtime):
     with subprocess.Popen([sys.executable, "-c", ""]) as process:
         pass
-    folder = place.own_folder()
+    folder = socket_path.own_folder()
     stale = folder / f"{process.pid}-root.sock"
     stale.touch()
     (folder / "notes.sock").touch()
@@ -97,7 +97,7 @@ def test_no_daemon_says_where_it_has_looked(runtime):
 
 
 def test_a_daemon_is_chosen_by_pid_tree_or_path(runtime):
-    folder = place.own_folder()
+    folder = socket_path.own_folder()
     (folder / "7-shop.sock").touch()
     (folder / "8-mill.sock").touch()
     assert folder / "7-shop.sock" == chosen("7") == chosen("shop") == chosen("/shop")

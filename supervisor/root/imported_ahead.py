@@ -1,4 +1,4 @@
-"""Commands: the modules by which a running tree is looked at, changed and drained.
+"""Imported ahead: the modules by which a running tree is looked at, changed and drained.
 
 They are imported while its children start, which takes longer. At their first use that could fail: a SIGTERM may come
 when the daemon has no descriptor left, and an import opens files.

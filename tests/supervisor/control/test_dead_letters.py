@@ -7,7 +7,7 @@ import pytest
 from actors import ActorCrashed
 from supervisor import Backoff, ChildSpec, Intensity, Supervisor
 from supervisor.control import frames as wire
-from supervisor.control.dead import DeadLetters
+from supervisor.control.dead_letters import DeadLetters
 from supervisor.control.framing import framed
 from supervisor.control.operations import Operations
 from supervisor.errors import NoSuchChild

@@ -1,4 +1,4 @@
-"""Place: where the control sockets of a user's daemons are, and how one is made and removed.
+"""Socket paths: where the control sockets of a user's daemons are, and how one is made and removed.
 
     $XDG_RUNTIME_DIR/actors/, else /tmp/actors-UID/: mode 0700, of this user
         4711-root.sock                               mode 0600; or a symbolic link to a socket at a path of its own

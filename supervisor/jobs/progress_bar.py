@@ -1,4 +1,4 @@
-"""Progress: a bar on stderr that shows how far a map is.
+"""A bar on stderr that shows how far a map is.
 
 `rich` is imported only when a bar is shown. A bar that cannot be shown ends no map.
 """

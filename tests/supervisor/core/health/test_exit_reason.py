@@ -1,4 +1,4 @@
-"""Autopsy: the words for every way to end."""
+"""Exit reasons: the words for every way to end."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from actors.exits import ExitKind
 from actors.wire.from_child import CrashReport, Failure
 from actors.wire.progress import Progress
-from supervisor.core.health.exit_cause import exit_code_in_words, exit_reason, native_stack, signal_name
+from supervisor.core.health.exit_reason import exit_code_in_words, exit_reason, native_stack, signal_name
 from supervisor.core.health.life_end import LifeEnd
 
 FAULT = """\

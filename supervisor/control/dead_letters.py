@@ -1,4 +1,4 @@
-"""Dead: an operator lists, shows, requeues and drops the dead letters of a daemon.
+"""Dead letters: an operator lists, shows, requeues and drops the dead letters of a daemon.
 
 Those of durable actors are in the store; their ids begin with `s`.
 

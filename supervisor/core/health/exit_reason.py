@@ -1,4 +1,4 @@
-"""Exit cause: from the bare facts about the end of a life to its cause, in one word and one line.
+"""Exit reason: from the bare facts about the end of a life to its cause, in one word and one line.
 
 Pure: the same facts give the same words. What is not known is not claimed.
 """
