@@ -22,7 +22,7 @@ class ExitKind(StrEnum):
     CRASHED = "crashed"  # its code raised, or left with an exit code other than 0
     KILLED = "killed"  # a signal ended it
     UNSTARTED = "unstarted"  # it ended before it was ready, or was not ready in time
-    LOST = "lost"  # it is gone and its exit code is not known (other code reaped it)
+    LOST = "lost"  # it is gone and its exit code is not known: other code reaped it, or its machine is lost
 
 
 class ExitReason(msgspec.Struct, frozen=True):

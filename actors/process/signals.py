@@ -1,6 +1,7 @@
-"""Signals: an actor ignores the signals that stop a whole service; the daemon decides what follows from them.
+"""Signals: an actor catches the signals that stop a whole service and does nothing; the daemon decides what follows.
 
-SIGINT, SIGTERM and SIGHUP have no effect on an actor. Programs that it starts handle them as usual.
+SIGINT, SIGTERM and SIGHUP have no effect on an actor. They are not ignored, so programs that it starts
+handle them as usual.
 
 Runs in the actor's process, in its main thread.
 """

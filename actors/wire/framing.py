@@ -18,7 +18,7 @@ from typing import Final
 from actors.errors import FrameTooLarge, WireError
 
 HEADER: Final = 4
-MAX_FRAME: Final = 128 * 1024 * 1024  # bytes; holds a 64 MiB payload, and bounds what a hostile length can cost
+MAX_FRAME: Final = 128 * 1024 * 1024  # bytes; a message of 127 MiB and ROOM; bounds what a hostile length can cost
 ROOM: Final = 1024 * 1024  # bytes for what shares a frame with a large message: envelopes, small messages
 MAX_MESSAGE: Final = MAX_FRAME - ROOM  # bytes
 

@@ -1,6 +1,7 @@
 """From child: the frames from an actor's process to the daemon, a closed set of values: `FromChild`.
 
-As in `to_child`, array-like and tagged. The types carry the bounds: what is out of bounds does not decode, and that
+As in `to_child`, array-like and tagged. A new frame gets 36, the next free tag; 22 is not free: it was a frame's once,
+and a tag never changes its meaning. The types carry the bounds: what is out of bounds does not decode, and that
 ends the child's life, so code behind the decoder does not check again. Pure.
 """
 

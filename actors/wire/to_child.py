@@ -1,7 +1,9 @@
 """To child: the frames from the daemon to an actor's process, a closed set of values.
 
 Frames are array-like and tagged with small ints, from 20 on towards the daemon (`from_child`). A batch is one encode
-and one typed decode, and a frame of one direction does not decode in the other.
+and one typed decode, and a frame of one direction does not decode in the other. A new frame gets 13, the next free tag:
+one that no frame towards the actor has or had. 7 is there twice: `Preload` comes only before `StartActor`, `TellBatch`
+only after it, so no decoder knows both.
 
 `StartActor` comes once, on a spare after any number of `Preload`; then `Deliver`, `TellBatch`, `AskBatch`, `Bulk`,
 `Cancel`, `Recall`, `Credit`, `Items`, `Stop`, `AskHealth`, `Load`, `Answer`. Pure.
@@ -24,7 +26,8 @@ class Envelope(msgspec.Struct, Generic[M], frozen=True, array_like=True, gc=Fals
     """One message for an actor.
 
     Attributes:
-        seq: its delivery tag in the mailbox, from 1; it keeps it over redelivery.
+        seq: on the wire its delivery tag, from 1, which a redelivery may raise; in a `QueuedMessage` its sequence
+            number, which it keeps.
         kind: TELL, ASK, STREAM or FEED.
         sender: path of the actor that sent it, None when the daemon did.
         deadline: time.monotonic() seconds after which it is no longer wanted, or None. All processes share this
@@ -50,7 +53,7 @@ class Deliver(msgspec.Struct, Generic[M], frozen=True, array_like=True, tag=0):
 
 
 class TellBatch(msgspec.Struct, Generic[M], frozen=True, array_like=True, tag=7):
-    """Consecutive tells of the daemon, without an envelope each.
+    """Consecutive tells of the daemon, without an envelope each. `Preload` has its tag, before `StartActor`.
 
     Attributes:
         first: the delivery tag of the first; the others follow without a gap.
@@ -227,7 +230,7 @@ class StartActor(msgspec.Struct, frozen=True, array_like=True, tag=4):
 
 
 class Preload(msgspec.Struct, frozen=True, array_like=True, tag=7):
-    """Tells a spare to import these modules, set its ready event and wait.
+    """Tells a spare to import these modules, set its ready event and wait. `TellBatch` has its tag, after `StartActor`.
 
     Attributes:
         modules: in this order; `__main__` is the daemon's main module.

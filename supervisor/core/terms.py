@@ -68,7 +68,8 @@ class Backoff(Settings, frozen=True, kw_only=True):
     A child without one has these defaults, made shorter where its supervisor's intensity could not be reached
     otherwise.
 
-    The rule is Pekko's: delay(n) = min(cap, initial * 2**n) * (1 + roll * jitter), with roll in [0, 1).
+    The rule is Pekko's: delay(n) = min(cap, initial * 2**n) * (1 + roll * jitter), with roll in [0, 1), and n = 0 for
+    the second restart in a row.
 
     Attributes:
         initial: seconds before the second restart in a row; the first one is at once.

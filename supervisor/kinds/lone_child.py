@@ -55,7 +55,7 @@ class LoneChild(ABC, Generic[S]):
 
     @property
     def health(self) -> Health | None:
-        """None: see `Child`."""
+        """How it is at this moment, as far as its process shows; None where nothing is known of that."""
         return None
 
     @property
@@ -70,7 +70,7 @@ class LoneChild(ABC, Generic[S]):
 
     @property
     def expected(self) -> Expected | None:
-        """None: see `Child`."""
+        """None: no process is spawned ahead for it."""
         return None
 
     @abstractmethod

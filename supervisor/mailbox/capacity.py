@@ -16,7 +16,7 @@ from typing import Final
 from supervisor.mailbox.consumers import Consumers
 
 WATCHED: Final = 10_000  # ends of watched actors that may wait in a full mailbox: about one for each in a large tree
-TELL_BATCH: Final = 512  # messages after which a sender that never yields to the loop pays for a batch itself
+TELL_BATCH: Final = 512  # messages after which a sender that never yields to the loop dispatches them in its own call
 
 
 class Capacity:

@@ -1,7 +1,9 @@
 """ProcessLife: one life of an actor as a spawned process.
 
-Nothing here blocks the event loop, and nothing is decided here: events go to a listener. The channel, the events and
-the black box belong to this life alone and are never used again.
+Nothing here blocks the event loop, and no choice about restarts is made here: events go to a listener. Its own are
+guards: it kills a process that breaks the protocol, or runs on after it closed its channel or said goodbye, and starts
+on another one where a spare does not read its StartActor. The channel, the events and the black box belong to this life
+alone and are never used again.
 
 Runs on the loop's thread; only the spawn has its own, see `supervisor.process.spawn.spawner`.
 

@@ -1,6 +1,7 @@
 """Spares: processes that have done everything but learn which actor they run.
 
-    life begins ─▶ take: one that is ready, else one that imports its module now, else none (a fresh process)
+    life begins ─▶ one spawned ahead for it (`ahead`), else take ─▶ one that is ready, else one that imports its module
+                                                                now, else none (a fresh process)
     taken, ready, over ─▶ refill_soon ─▶ spawn at low priority ─▶ Preload ─▶ ready
 
 Spares are an optimisation: a failure of one affects no actor, and a module that a spare could not import is left out of
@@ -39,11 +40,11 @@ PATIENCE: Final = 30.0  # seconds a spare may take to be ready
 MAX_PAUSE: Final = 60.0  # seconds between two attempts when spares die unused repeatedly
 
 Make = Callable[[str, int], WorkerProcess]
-OnSpareFailed = Callable[[str | None, str], None]  # called with the module it was importing, and what happened
+OnSpareFailed = Callable[[str | None, str], None]  # with the module that it was importing, None without one, and why
 
 
 class Spare:
-    """One process that waits for its StartActor, or is about to."""
+    """One process that waits for its StartActor, or imports before that."""
 
     def __init__(self, worker: Callable[[], WorkerProcess]) -> None:
         self.knows: tuple[str, ...] = ()
@@ -86,7 +87,7 @@ class Spares:
         loop: of the tree.
         make: starts a process at low priority, given its name and the lanes of its black box.
         held: whether starts come first now.
-        on_lost: called with the reason why a spare failed.
+        on_lost: called with the module that a spare was importing, None without one, and why the spare failed.
     """
 
     def __init__(

@@ -113,8 +113,9 @@ def _peak(usage: resource.struct_rusage) -> int | None:
 class OomWitness:
     """Remembers the counts, so that an earlier kill is not taken for the cause of a death now.
 
-    A process in a control group of its own shows in the machine's count alone, as do all others of the machine. So that
-    count is evidence for a short time only; after that it makes it doubtful that there was no kill.
+    A process in a control group of its own shows in the machine's count alone, as do all others of the machine. Where
+    only that count rose, it is evidence if the former look was at most FRESH seconds ago; else it is not known whether
+    the daemon's processes had a kill.
 
     Args:
         group: the file with the count of the daemon's control group, None without one.

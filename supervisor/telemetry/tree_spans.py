@@ -59,10 +59,10 @@ class TreeSpans:
     # ---- in which trace
 
     def unsampled(self, context: Context) -> str | None:
-        """The trace context of what is sent there.
+        """The trace context of a message that is sent in that context and needs no span; None outside of any trace.
 
         Raises:
-            NeedsSpan: it needs a span of its own, or the span that is there records.
+            NeedsSpan: it needs one: the span that is there is sampled, or there is none and the send begins a trace.
         """
         current = trace.get_current_span(context).get_span_context()
         if current.trace_flags.sampled or (self._begins and not current.is_valid):

@@ -1,6 +1,7 @@
-"""Child: what an engine does with a child: an actor or another supervisor; and who makes it.
+"""Child: what an engine does with a child of any kind, and who makes it.
 
-An engine knows children by this protocol alone. A kind of child is a class that has it, and a line in `child_factory`.
+An engine knows children by this protocol alone. A kind of child is a class that has it, and a line in `child_factory`,
+or in `supervisor.kinds.factory` for one without a mailbox.
 
 Called on the loop's thread.
 """

@@ -4,8 +4,10 @@
                ▲                                                                    │
                └──────────── ChildReady, ChildExited, TimerFired, ... ◀─────────────┘
 
-No choice is made here. Effects answer with events, in the order in which things happened. A command that fails
-becomes an event or is logged; the commands after it are carried out.
+No choice about restarts is made here. Effects answer with events, in the order in which things happened. A command
+that fails becomes an event or is logged; the commands after it are carried out. Two guards are its own: the time of a
+life begins anew where the daemon itself was stopped, and a life that is not ready in time is examined before the
+machine hears of it.
 
 Runs on the loop's thread. A supervisor inside a supervisor is a child whose life is another engine.
 """

@@ -27,7 +27,8 @@ class Pool:
         retired: names of those that are down for good.
         recycling: names of those whose next life is starting.
         leaving: names of those that a resize has asked to go.
-        template: the first frame of their lives, but for the path, the number and the log level of each.
+        template: the first frame of their lives, as the spec says it; `ActorChild` adds what belongs to one life (path,
+            number, log level, state) or to the tree (heartbeat for all, tracing).
         by_cause: whether what follows from a death depends on its cause.
         limited: whether a life is replaced when it reaches a limit.
         monitored: whether anything is looked at while a life serves.

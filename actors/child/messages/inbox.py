@@ -53,8 +53,6 @@ from actors.wire.to_child import (
 if TYPE_CHECKING:
     from actors.child.messages.driver import Clock
 
-Control = Cancel | Credit | Items | Stop | AskHealth | Load
-
 _MESSAGES: Final = frozenset(
     frame.__struct_config__.tag for frame in (Deliver, TellBatch, AskBatch, Bulk)
 )  # of frames, byte 1

@@ -28,7 +28,7 @@ from supervisor.core.delivery.messages import Batch, Classes, QueuedMessage, Seq
 from supervisor.core.delivery.parcel import Parcel, QueuedBulk, array_head
 from supervisor.core.delivery.singles import Singles
 
-TOGETHER: Final = 256  # small asks that one frame carries
+TOGETHER: Final = 256  # small asks that one frame carries, at most
 _ASKS_TAG: Final = AskBatch.__struct_config__.tag
 
 

@@ -230,7 +230,10 @@ class Child:
         self._out.disarm(self.timer(TimerKind.START))
 
     def stop(self, goal: StopCause) -> None:
-        """Stop the life, and its successor unless that is why: ask, grace, kill. No effect on what is being stopped."""
+        """Stop the life: ask, grace, kill. Its successor too, unless the life makes room for it (RECYCLE).
+
+        No effect on what is being stopped.
+        """
         if self.successor is not None and goal is not StopCause.RECYCLE:
             self.successor.stop()
         self.goal = max(self.goal, goal)

@@ -227,8 +227,9 @@ class Database:
     def _begun(self) -> sqlite3.Connection:
         """The connection, in a transaction.
 
-        One that cannot begin is opened anew at the next use. One that cannot commit is not: what SQLite has written of
-        the commit that failed is found again by who opens the file, and overwritten by who goes on.
+        One that cannot begin is opened anew at the next use, where its error says so (`loses_connection`). One that
+        cannot commit stays open: a new connection could find in the file what SQLite has written of the failed commit,
+        while this one overwrites it.
         """
         try:
             connection = self._connected()
