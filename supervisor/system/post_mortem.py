@@ -114,8 +114,8 @@ class OomWitness:
     """Remembers the counts, so that an earlier kill is not taken for the cause of a death now.
 
     A process in a control group of its own shows in the machine's count alone, as do all others of the machine. Where
-    only that count rose, it is evidence if the former look was at most FRESH seconds ago; else it is not known whether
-    the daemon's processes had a kill.
+    the group has a count and only the machine's rose, that is evidence if the former look was at most FRESH seconds
+    ago; else it is not known whether the kill was of the daemon's.
 
     Args:
         group: the file with the count of the daemon's control group, None without one.
