@@ -30,9 +30,9 @@ MODULES = sorted([*(LIBRARY / "actors").rglob("*.py"), *(LIBRARY / "supervisor")
 PURE = sorted([*(LIBRARY / "supervisor/core").rglob("*.py"), *(LIBRARY / "actors/wire").rglob("*.py")])
 ALLOWED = {
     "supervisor.core.health.exit_reason": {"signal"},  # a table of names: signal.Signals
-    "supervisor.core.health.causes": {"signal"},  # by exit_cause
+    "supervisor.core.health.causes": {"signal"},  # by exit_reason
     "supervisor.core.health.process_end": {"signal"},  # the number of SIGTERM
-    "supervisor.core.health.task_end": {"signal"},  # by exit_cause
+    "supervisor.core.health.task_end": {"signal"},  # by exit_reason
 }
 
 # The package roots are empty here: what a module loads is what it imports itself, and what that imports.
