@@ -20,7 +20,7 @@ import msgspec
 from actors.errors import UsageError, WireError
 from actors.messages import Message
 from actors.wire.codec import SharedValue, encode, mentions
-from actors.wire.framing import BESIDE, MAX_ATTACHMENTS, MAX_SHARED, Attachment, Carried, SharedAttachment
+from actors.wire.framing import BESIDE, MAX_BESIDE, MAX_SHARED, Attachment, Carried, SharedAttachment
 
 T = TypeVar("T")
 
@@ -65,7 +65,7 @@ def large_fields(message: Message[Any]) -> tuple[int, ...]:
         for place in bytes_fields(type(message))
         if type(value := getattr(message, names[place])) is bytes and len(value) >= BESIDE
     ]
-    return tuple(large[:MAX_ATTACHMENTS])
+    return tuple(large[:MAX_BESIDE])
 
 
 @cache

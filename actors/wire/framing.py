@@ -24,8 +24,9 @@ MAX_MESSAGE: Final = MAX_FRAME - ROOM  # bytes
 
 LARGE: Final = 64 * 1024  # bytes; from this size on a frame is viewed, not copied
 BESIDE: Final = 1024 * 1024  # bytes; from this size on a value travels as an attachment
-MAX_ATTACHMENTS: Final = 16  # attachments of one message
+MAX_BESIDE: Final = 16  # fields of one message whose values travel beside it
 MAX_SHARED: Final = 128  # values in shared memory of one message
+MAX_ATTACHMENTS: Final = MAX_BESIDE + MAX_SHARED  # of one message: where there is no shared memory, both are bytes
 
 _SIZE: Final = struct.Struct("<I")
 _NONE: Final = (0, 0, 0)

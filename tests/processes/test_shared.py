@@ -37,6 +37,7 @@ from tests.support.sharers import (
     Relay,
     RelayBlob,
     Relayer,
+    RelayMany,
     Summer,
     SyncSummer,
     Total,
@@ -90,6 +91,9 @@ async def test_every_way(way):
         assert list(range(70)) == [item.array()[5] async for item in summer.stream(Numbers(70))]
         assert 5 * (SIZE // 8) == await summer.feed(Upload("five"), [ones() for _ in range(5)])
         assert 2 * numbers.sum() == await root["relayer"].ask(Relay("summer", big))
+        many = [small, small, *(Shared.of(np.full(SMALL, n, dtype="u1")) for n in range(40)), small]
+        totals = [15.0, 15.0, *(float(SMALL * n) for n in range(40)), 15.0]
+        assert totals == await root["relayer"].ask(RelayMany("summer", many))
 
 
 async def test_a_reader_that_writes_gets_an_error(way):

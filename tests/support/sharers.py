@@ -131,6 +131,13 @@ class Relay(Message[float]):
     array: Shared
 
 
+class RelayMany(Message[list[float]]):
+    """Have another actor sum each of these arrays, in one call."""
+
+    to: str
+    arrays: list[Shared]
+
+
 class Fill(Message[int]):
     """Send arrays to another actor as fast as it takes them."""
 
@@ -289,6 +296,14 @@ class Relayer(Actor):
         other = self.context.actor(msg.to)
         echoed = await other.ask(Echo(msg.array))
         return await other.ask(Total(echoed)) + await other.ask(Total(msg.array))
+
+    @handles
+    async def relay_many(self, msg: RelayMany) -> list[float]:
+        other = self.context.actor(msg.to)
+        await other.tell_many([Keep(array) for array in msg.arrays[:2]])
+        sums = await other.ask_many([Total(array) for array in msg.arrays])
+        assert all(isinstance(one, float) for one in sums), sums
+        return sums
 
     @handles
     async def relay_blob(self, msg: RelayBlob) -> bool:

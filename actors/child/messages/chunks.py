@@ -33,7 +33,7 @@ class Chunk(list[Message[Any]]):
 
 
 def chunks(messages: Sequence[Message[Any]]) -> Iterator[Chunk | Message[Any]]:
-    """The messages in their order: many together, and those alone that are too large for that.
+    """The messages in their order: many together, and those alone that are too large for that or carry shared values.
 
     All are looked at before the first is given.
 
@@ -44,22 +44,39 @@ def chunks(messages: Sequence[Message[Any]]) -> Iterator[Chunk | Message[Any]]:
         if not isinstance(message, Message):
             kind = with_article(type(message).__qualname__)
             raise UsageError(f"message {index} of this call is {kind}, which is no message")
-    pieces = [_encoded(messages[start : start + MAX_BULK], start) for start in range(0, len(messages), MAX_BULK)]
-    return (part for piece in pieces for part in _cut(piece))
+    starts = range(0, len(messages), MAX_BULK)
+    pieces = [piece for start in starts for piece in _encoded(messages[start : start + MAX_BULK], start)]
+    return (part for piece in pieces for part in (_cut(piece) if isinstance(piece, Chunk) else (piece,)))
 
 
-def _encoded(messages: Sequence[Message[Any]], start: int) -> Chunk:
+def _encoded(messages: Sequence[Message[Any]], start: int) -> list[Chunk | Message[Any]]:
     try:
         encoded = encode(messages)
         _check_of(frozenset(map(type, messages)))(encoded)
     except Exception:  # as of one: the check of each says which, and what is wrong with it
-        for index, message in enumerate(messages, start):
-            try:
-                sent_by_actor(message)
-            except UsageError as error:
-                raise UsageError(f"message {index} of this call: {error}") from None
-        encoded = encode(messages)
-    return Chunk(messages, encoded)
+        return _apart(messages, start)
+    return [Chunk(messages, encoded)]
+
+
+def _apart(messages: Sequence[Message[Any]], start: int) -> list[Chunk | Message[Any]]:
+    """Each that carries values in shared memory alone, the others together."""
+    parts: list[Chunk | Message[Any]] = []
+    together: list[Message[Any]] = []
+    for index, message in enumerate(messages, start):
+        try:
+            alone = sent_by_actor(message).attachments is not None
+        except UsageError as error:
+            raise UsageError(f"message {index} of this call: {error}") from None
+        if not alone:
+            together.append(message)
+            continue
+        if together:
+            parts.append(Chunk(together, encode(together)))
+            together = []
+        parts.append(message)
+    if together:
+        parts.append(Chunk(together, encode(together)))
+    return parts
 
 
 @cache

@@ -11,7 +11,7 @@ import pytest
 from actors import Message, WireError
 from actors.wire.attachments import bytes_fields, check_beside, fill, large_fields, pack
 from actors.wire.codec import decoder_of
-from actors.wire.framing import BESIDE, MAX_ATTACHMENTS, Attachment
+from actors.wire.framing import BESIDE, MAX_BESIDE, Attachment
 
 LARGE = bytes(range(256)) * (BESIDE // 256)
 
@@ -73,6 +73,6 @@ def test_what_belongs_nowhere_is_refused(beside, count):
 
 def test_no_more_than_belong_to_a_frame():
     """Of very many large values the first travel beside, the others inside."""
-    fields = {f"field{n}": bytes for n in range(MAX_ATTACHMENTS + 4)}
+    fields = {f"field{n}": bytes for n in range(MAX_BESIDE + 4)}
     many = types.new_class("Many", (Message,), {"frozen": True}, lambda body: body.update(__annotations__=fields))
-    assert tuple(range(MAX_ATTACHMENTS)) == large_fields(many(*[LARGE] * (MAX_ATTACHMENTS + 4)))
+    assert tuple(range(MAX_BESIDE)) == large_fields(many(*[LARGE] * (MAX_BESIDE + 4)))
