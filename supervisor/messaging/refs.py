@@ -218,7 +218,7 @@ class MailboxRef(ActorRef):
         try:
             await self._mailbox.bulk.post(parts, call)
         except TimeoutError:
-            error = self._mailbox.not_taken("it", timeout)
+            error = self._mailbox.not_taken("all of these messages", timeout)
         except ActorStopped as stopped:
             error = stopped
         else:
