@@ -33,7 +33,7 @@ from supervisor.ports.observers import Tracer
 
 SMALL: Final = 1024  # bytes; a larger message travels in an envelope of its own
 _NUMBERS: Final = frozenset({int, float})  # a bool or a Decimal is none
-ASK_BATCH: Final = 64  # asks after which a dispatch does not wait for the end of the turn: the actor begins meanwhile
+ASK_BATCH: Final = 32  # asks after which a dispatch does not wait for the end of the turn: the actor begins meanwhile
 
 
 class Intake(Door):
