@@ -8,7 +8,15 @@ Runs on the loop's thread.
 
 from __future__ import annotations
 
-from supervisor.root import draining
-from supervisor.tree import child_management, health, look
 
-__all__ = ["child_management", "draining", "health", "look"]
+def import_ahead() -> None:
+    """Import them.
+
+    Raises:
+        KeyboardInterrupt: a Ctrl-C came meanwhile; what importlib was handling is not shown above it.
+    """
+    try:
+        from supervisor.root import draining  # noqa: F401, PLC0415 - as above
+        from supervisor.tree import child_management, health, look  # noqa: F401, PLC0415 - as above
+    except KeyboardInterrupt as interrupt:
+        raise interrupt from None

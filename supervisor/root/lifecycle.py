@@ -26,6 +26,7 @@ from supervisor.messaging.tree_context import TreeContext
 from supervisor.observe.reports import Reports
 from supervisor.process.launcher import ProcessLauncher
 from supervisor.root.giving_up import GivingUp, exceeded, not_started
+from supervisor.root.imported_ahead import import_ahead
 from supervisor.root.options import OnGiveUp, Reading, RootSpec, check_options, check_spec
 from supervisor.root.outlast import outlast
 from supervisor.root.service import starting
@@ -153,8 +154,7 @@ class Lifecycle:
 
     async def _start(self, engine: Engine) -> None:
         engine.post(happened.Boot())
-        from supervisor.root import imported_ahead  # noqa: F401, PLC0415 - while children start; a command must not wait for it
-
+        import_ahead()  # while children start
         with starting(lambda: health.health_of(look.tree_of(engine))):
             await self._until_running()
         if self._store is not None and (rows := await self._store.schedules()):
