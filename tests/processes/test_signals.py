@@ -49,9 +49,6 @@ PRESSES = [
 
 
 SAID = {"KeyboardInterrupt", "asyncio.exceptions.CancelledError"}
-IN_AN_IMPORT = {
-    "KeyError"
-}  # of importlib's cache: Python shows it where the interrupt comes while a module is looked for
 
 
 def test_ctrl_c_at_any_moment(tmp_path):
