@@ -240,20 +240,56 @@ def names_of_main(tmp_path):
 def test_what_a_child_imports(tmp_path, actor):
     """It is this list, and nothing else: no asyncio, no structlog, no traceback, nothing of the daemon's.
 
-    What a process of multiprocessing's imports that needs msgspec alone is no fault of ours. msgspec imports
-    typing_extensions, and with it inspect, only where that is installed: here it is not.
+    What a process of multiprocessing's imports that needs msgspec alone is no fault of ours, but for what msgspec
+    imports where typing_extensions is installed: it is for the actor, and not for the other process.
     """
-    (tmp_path / "typing_extensions.py").write_text("raise ImportError")
+    extensions = tmp_path / "typing_extensions.py"
+    extensions.write_text("import inspect\nfrom typing import *\n")
     end = f"""
 if __name__ == "__main__":
     print(*asyncio.run(main(actor=lister.{actor})))
 """
     code, out, err = run(tmp_path, daemon=DAEMON + end)
     assert (0, "") == (code, err)
+    extensions.write_text("raise ImportError")
     code, bare, err = run(tmp_path, bare=BARE)
     assert (0, "") == (code, err)
     assert {"asyncio", "structlog", "supervisor", "actors"}.isdisjoint(bare[-1].split())
     assert set() == set(out[-1].split()) - set(bare[-1].split()) - IMPORTED
+
+
+def test_an_actor_with_typing_extensions(tmp_path):
+    """It imports them, though its process began without; msgspec knows what they mark in its messages."""
+    pytest.importorskip("typing_extensions")
+    typed = """
+from actors import Actor, Message, handles
+from typing_extensions import NotRequired, TypedDict
+
+class Item(TypedDict):
+    name: str
+    price: NotRequired[int]
+
+class Order(Message[list[Item]]):
+    items: list[Item]
+
+class Typed(Actor):
+    @handles
+    def order(self, msg: Order) -> list[Item]:
+        return msg.items
+"""
+    (tmp_path / "typed.py").write_text(typed)
+    end = """
+import typed
+
+async def order():
+    async with Supervisor(ChildSpec(typed.Typed)) as root:
+        print(await root["typed"].ask(typed.Order([{"name": "tea"}])))
+
+if __name__ == "__main__":
+    asyncio.run(order())
+"""
+    code, out, err = run(tmp_path, daemon=DAEMON + end)
+    assert (0, "", ["[{'name': 'tea'}]"]) == (code, err, out)
 
 
 def test_what_a_child_imports_for_what_its_class_needs(tmp_path):

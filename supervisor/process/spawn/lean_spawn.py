@@ -1,8 +1,9 @@
 """LeanProcess: multiprocessing's spawned process, without the parts that an actor's process does not need.
 
 It starts what `multiprocessing.get_context("spawn")` starts, with the same arguments, descriptors and resource
-tracker. Left out are the daemon's main module, which a process imports only if its actor needs it, and the rule that
-a daemonic process starts none: these processes end with their daemon in any case.
+tracker. Left out are the daemon's main module, which a process imports only if its actor needs it, `typing_extensions`,
+which msgspec would import, and the rule that a daemonic process starts none: these processes end with their daemon in
+any case.
 
 multiprocessing has no hook for what it sends to a process, so the one function that gathers and sends it is rewritten
 here from multiprocessing's own parts. multiprocessing itself is not changed.
@@ -26,8 +27,7 @@ from multiprocessing.process import (  # type: ignore[attr-defined]  # typeshed
 from typing import Any, Final
 
 from actors.event import close_fd
-from actors.lazy import LazyModule
-from actors.queue.pickling import PROTOCOL
+from actors.queue.pickling import PROTOCOL, MainFunction
 from supervisor.system.pipe_budget import fit
 
 _STANDARD: Final = {
@@ -81,16 +81,6 @@ def _added_by_tools(name: str) -> dict[str, Any]:
     return {}
 
 
-class _Main:
-    """The function `main` of a module; pickled as what finds it."""
-
-    def __init__(self, module: str) -> None:
-        self._module = LazyModule(module)
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return getattr, (self._module, "main")
-
-
 class LeanProcess(SpawnProcess):
     """Watched and closed like any `multiprocessing.Process`; on the other side it is a plain SpawnProcess.
 
@@ -111,7 +101,7 @@ class LeanProcess(SpawnProcess):
 
     def __init__(self, module: str, name: str, args: tuple[Any, ...]) -> None:
         super().__init__(name=name, args=args)
-        self._target = _Main(module)
+        self._target = MainFunction(module)
         key = AuthenticationString(self._config["authkey"])  # the only class of keys it sends to a process
         self._config = {**self._config, "daemon": False, "authkey": key}
 
