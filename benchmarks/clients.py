@@ -29,6 +29,7 @@ from benchmarks.telemetry import WAYS, Worker, cpu_seconds
 from supervisor import ChildSpec, Supervisor
 
 EVERY: Final = 0.001  # seconds between two looks at the loop
+LONG: Final = 0.5  # seconds of each measurement of a rate, so that many clients act in it
 
 CROWD: Final = """
 import socket, sys, time
@@ -128,8 +129,10 @@ async def main(rounds: int, clients: int) -> None:
                     async with crowd(path, clients) if crowded else contextlib.nullcontext():
                         for way, work in WAYS.items():
                             used, begun = time.process_time() + cpu_seconds(pid), time.perf_counter()
-                            count = await work(ref)
-                            took = time.perf_counter() - begun
+                            count, took = 0, 0.0
+                            while took < LONG:
+                                count += await work(ref)
+                                took = time.perf_counter() - begun
                             used = time.process_time() + cpu_seconds(pid) - used
                             if number:
                                 rates.setdefault((way, crowded), []).append(count / took)

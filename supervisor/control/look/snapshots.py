@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import deque
 from functools import cached_property
 from typing import Final
 
@@ -25,6 +26,8 @@ from supervisor.tree.snapshot import SupervisorSnapshot
 
 PAUSE: Final = 9.0  # of the time that a snapshot took, before the next one
 LONGEST: Final = 1.0  # seconds of such a pause
+BURST: Final = 4  # snapshots that may follow each other without a pause, as those of one command do
+SPAN: Final = 0.4  # seconds in which there are no more of them than these
 
 
 class Taken:
@@ -53,6 +56,7 @@ class Snapshots:
         self._now: asyncio.Task[Taken] | None = None  # the last one that was begun
         self._next: asyncio.Task[Taken] | None = None  # the one that waits to begin
         self._not_before = 0.0
+        self._began: deque[float] = deque(maxlen=BURST)
 
     def close(self) -> None:
         """Take no more."""
@@ -72,7 +76,10 @@ class Snapshots:
         await asyncio.sleep(max(0.0, self._not_before - self._loop.time()))
         self._now, self._next = self._next, None
         began = self._loop.time()
+        self._began.append(began)
         tree = await in_slices(steps_of(self._root))
         ended = self._loop.time()
         self._not_before = ended + min(LONGEST, PAUSE * (ended - began))
+        if len(self._began) == BURST:
+            self._not_before = max(self._not_before, self._began[0] + SPAN)
         return Taken(tree)

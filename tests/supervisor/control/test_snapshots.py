@@ -84,3 +84,14 @@ async def test_closed(root):
     taker.close()
     with pytest.raises(asyncio.CancelledError):
         await waits
+
+
+async def test_a_command_gets_its_snapshots_at_once_and_a_crowd_shares_a_few(root, begun):
+    """No more than a burst of them in its span, whatever the number of those who ask one after the other."""
+    taker, loop = Snapshots(root._engine), asyncio.get_running_loop()
+    at = []
+    for _ in range(2 * snapshots.BURST):
+        await taker.take()
+        at.append(loop.time())
+    assert 2 * snapshots.BURST == len(begun)
+    assert all(later - earlier >= snapshots.SPAN / 2 for earlier, later in zip(at, at[snapshots.BURST :], strict=False))

@@ -14,6 +14,7 @@ from tests.support import browser
 from tests.support.control import ALONE, short_folder, web
 from tests.support.control import daemon as running_daemon
 from tests.support.ports import free_port
+from tests.support.waiting import until_now
 
 pytestmark = [
     pytest.mark.processes,
@@ -193,6 +194,11 @@ def button(text, letter):
     return f"document.querySelector('#letter-rows [aria-label=\"{text} letter {letter}\"]')"
 
 
+def child_of(daemon, name):
+    """A child of the root, as the daemon shows it."""
+    return next(child for child in daemon.tree().root.children if child.name == name)
+
+
 def test_dead_letters_and_depth(page, daemon):
     """What an abort leaves is a dead letter; what waits behind a slow handler is in the row and the chart."""
     daemon.tell("stuck", "Abort")
@@ -206,6 +212,7 @@ def test_dead_letters_and_depth(page, daemon):
     choose(page, "/root/stuck")
     page.until("document.getElementById('depth-now').textContent === '8'")
     assert "at most 8" in page.js("document.getElementById('depth').getAttribute('aria-label')")
+    until_now(lambda: child_of(daemon, "stuck").handling == "Sleep", "the next life handles")
     daemon.restart("stuck")
     page.until("document.getElementById('depth-now').textContent === '0'")
     page.until("document.getElementById('latency-now').textContent || document.getElementById('note').textContent")
@@ -226,7 +233,7 @@ def test_more_tabs_than_a_browser_has_connections_to_a_host(page, daemon):
         tab.open(page.js("location.href"))
     for tab in tabs:
         tab.until("document.querySelector('#rows tr')")
-    worker = next(child for child in daemon.tree().root.children if child.name == "worker")
+    worker = child_of(daemon, "worker")
     os.kill(worker.pid, signal.SIGKILL)
     for tab in (page, *tabs):
         tab.until(f"document.getElementById('events').textContent.includes('worker life {worker.life + 1} is ready')")
