@@ -19,6 +19,7 @@ import os
 import sys
 from collections.abc import Callable
 from typing import Any, Final, NoReturn
+from weakref import WeakValueDictionary
 
 from actors.errors import UsageError
 from actors.event import close_fd
@@ -58,7 +59,9 @@ class Segment(SharedAttachment):
 
     @classmethod
     def adopt(cls, fd: int, size: int) -> Segment:
-        """The segment behind a descriptor that another process has passed.
+        """The segment behind a descriptor that another process has passed; of one that is here already, that one.
+
+        So a value that comes many times takes one descriptor here.
 
         Raises:
             UsageError: it is not a sealed memfd of that size. The descriptor is closed.
@@ -67,14 +70,23 @@ class Segment(SharedAttachment):
 
         try:
             seals = fcntl.fcntl(fd, fcntl.F_GET_SEALS)
-            actual = os.fstat(fd).st_size
+            file = os.fstat(fd)
         except OSError as error:
             close_fd(fd)
             raise UsageError(f"a descriptor that came is no shared memory: {error}") from None
-        if seals & _seals() != _seals() or actual != size:
+        if seals & _seals() != _seals() or file.st_size != size:
             close_fd(fd)
-            raise UsageError(f"a descriptor that came has {actual} bytes and seals {seals:#x}; announced were {size}")
-        return cls(fd, size)
+            raise UsageError(
+                f"a descriptor that came has {file.st_size} bytes and seals {seals:#x}; announced were {size}"
+            )
+        which = (file.st_ino, size, file.st_ctime_ns)  # the kernel counts inodes with 32 bits
+        known = _ADOPTED.get(which)
+        if known is not None:
+            close_fd(fd)
+            return known
+        segment = _ADOPTED[which] = cls(fd, size)
+        segment._key = file.st_ino
+        return segment
 
     @property
     def key(self) -> int:
@@ -111,6 +123,10 @@ class Segment(SharedAttachment):
             self._close(self._fd)
         except OSError:  # other code has closed it
             pass
+
+
+_ADOPTED: Final[WeakValueDictionary[tuple[int, int, int], Segment]] = WeakValueDictionary()
+"""The segments that other processes have passed, by inode, size and time of the last change."""
 
 
 class LostSegment(SharedAttachment):

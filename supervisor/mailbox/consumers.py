@@ -261,8 +261,9 @@ class Consumers:
                 in_flight, place, name = heappop(able)
                 if not in_flight:
                     self._busy_since[name] = self._clock()
+                before = queue.queued
                 yield Consumer(queue, name, self.served[name])
-                if self._can_take(queue, name):
+                if queue.queued < before and self._can_take(queue, name):  # else it has as many values as it may have
                     heappush(able, (queue.flights.count(name), place, name))
 
     def measure(self, name: str, done: int) -> None:

@@ -199,8 +199,8 @@ class Dispatcher:
             batch = queue.take_batch(member, room)
             if batch is not None:
                 life.post_batch(batch)
-            else:
-                self._give(queue, member, life, room)
+            elif not self._give(queue, member, life, room):
+                return
 
     def _deal(self) -> None:
         """Send the members of a pool what they can take now: one frame for each, unless a message needs its own."""
@@ -220,13 +220,14 @@ class Dispatcher:
         for message in late:
             self._settlement.expired(message)
 
-    def _give(self, queue: MessageQueue, member: str, life: Delivery, most: int) -> None:
-        """Send a batch to a life."""
+    def _give(self, queue: MessageQueue, member: str, life: Delivery, most: int) -> bool:
+        """Send a batch to a life; False when it can take nothing now."""
         batch, expired = queue.take(member, most, WINDOW_BYTES, self._capacity.clock())
         if batch:
             life.post(batch)
         for message in expired:
             self._settlement.expired(message)
+        return bool(batch or expired)
 
     # ---- from the lives
 

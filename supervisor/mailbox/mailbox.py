@@ -29,6 +29,7 @@ from supervisor.core.delivery.messages import Classes, SequenceNumbers
 from supervisor.core.delivery.outcomes import unserved
 from supervisor.core.delivery.queue import MessageQueue
 from supervisor.core.delivery.routing import Router
+from supervisor.core.delivery.singles import UNBOUNDED
 from supervisor.core.rules.down import Down, is_down
 from supervisor.core.tree.commands import Decision
 from supervisor.loop_affinity import Home
@@ -66,6 +67,7 @@ class Mailbox:
         max_message_bytes: the most bytes a message may have.
         max_deliveries: how often an idempotent message may be begun.
         members: names of the processes that serve it.
+        most_descriptors: how many values in shared memory each of these may have ahead; see `MessageQueue`.
         router: chooses the member for a message.
         on_dead_letter: called with each dead letter.
         resolve: makes a ref of a path that arrives in a message or a reply.
@@ -99,6 +101,7 @@ class Mailbox:
         max_message_bytes: int,
         max_deliveries: int,
         members: Sequence[str],
+        most_descriptors: int = UNBOUNDED,
         router: Router,
         on_dead_letter: Callable[[DeadLetter], None],
         resolve: Callable[[str], ActorRef],
@@ -116,7 +119,14 @@ class Mailbox:
         concurrency, loop = protocol.actor.concurrency, self.home.loop
         self.counted = Counted()
         self._numbers, weighed = self._new_numbers(), capacity_bytes is not None
-        new_queue = partial(MessageQueue, self.classes, max_deliveries, self._numbers, weighed=weighed)
+        new_queue = partial(
+            MessageQueue,
+            self.classes,
+            max_deliveries,
+            self._numbers,
+            weighed=weighed,
+            most_descriptors=most_descriptors,
+        )
         self.consumers = Consumers(router, new_queue, concurrency, clock)
         for member in members:
             self.consumers.add(member)

@@ -18,7 +18,7 @@ def shortage(processes: int) -> tuple[int, int] | None:
 
     None when it is high enough.
     """
-    limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    limit = _soft(resource.getrlimit(resource.RLIMIT_NOFILE))
     needed = needed_for(processes) + _open_now()
     return None if limit == resource.RLIM_INFINITY or needed <= limit else (needed, limit)
 
@@ -38,5 +38,23 @@ def _open_now() -> int:
 
 def max_shared_values() -> int:
     """How many shared values the messages of a tree may hold: a quarter of the descriptors of this process."""
-    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return 2**30 if soft == resource.RLIM_INFINITY else max(16, soft // 4)
+    return _share_of(_soft(resource.getrlimit(resource.RLIMIT_NOFILE)), 16)
+
+
+def ahead_of(limit: int | tuple[int, int] | None) -> int:
+    """How many shared values of messages in flight an actor's process may have: a quarter of its descriptors.
+
+    A value that is open as an array takes another one on Pythons before 3.13, and half is left to the actor's own code.
+
+    Args:
+        limit: of the process, as its spec says; None where it is the daemon's.
+    """
+    return _share_of(_soft(resource.getrlimit(resource.RLIMIT_NOFILE) if limit is None else limit), 1)
+
+
+def _soft(limit: int | tuple[int, int]) -> int:
+    return limit if isinstance(limit, int) else limit[0]
+
+
+def _share_of(soft: int, least: int) -> int:
+    return 2**30 if soft == resource.RLIM_INFINITY else max(least, soft // 4)

@@ -16,6 +16,7 @@ from supervisor.core.delivery.routing import Router
 from supervisor.mailbox.mailbox import Mailbox
 from supervisor.messaging.tree_context import TreeContext
 from supervisor.specs import AnySpec, ChildSpec, SupervisorSpec
+from supervisor.system.descriptor_limit import ahead_of
 from supervisor.tree.actor_child import ActorChild
 from supervisor.tree.child import Child, Post
 from supervisor.tree.pool import Pool
@@ -79,6 +80,7 @@ class ChildFactory:
                 max_message_bytes=spec.max_message_bytes,
                 max_deliveries=spec.max_deliveries,
                 members=spec.members(),
+                most_descriptors=ahead_of(spec.rlimits.get("NOFILE")),
                 router=Router(spec.routing, spec.key),
                 on_dead_letter=reports.message_dead_lettered,
                 resolve=registry.ref,

@@ -138,6 +138,13 @@ class RelayMany(Message[list[float]]):
     arrays: list[Shared]
 
 
+class RelayRepeated(Message[list[float]]):
+    """Have another actor sum one array so many times."""
+
+    to: str
+    count: int
+
+
 class Fill(Message[int]):
     """Send arrays to another actor as fast as it takes them."""
 
@@ -304,6 +311,11 @@ class Relayer(Actor):
         sums = await other.ask_many([Total(array) for array in msg.arrays])
         assert all(isinstance(one, float) for one in sums), sums
         return sums
+
+    @handles
+    async def relay_repeated(self, msg: RelayRepeated) -> list[float]:
+        other, array = self.context.actor(msg.to), Shared.of(np.ones(8192))
+        return await asyncio.gather(*[other.ask(Total(array)) for _ in range(msg.count)])
 
     @handles
     async def relay_blob(self, msg: RelayBlob) -> bool:

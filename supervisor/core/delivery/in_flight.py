@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import heapq
 from collections import deque
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Final, NamedTuple
 
 import msgspec
@@ -50,11 +50,12 @@ class InFlight:
         count: how many messages both have.
         given: how many messages the consumer was ever given.
         last_tag: the highest delivery tag so far.
+        descriptors: of messages that have values in shared memory: how many each takes, by delivery tag.
         asked: tags that the consumer was asked to give back.
         returned: tags of messages that are queued again, which the consumer has not confirmed yet.
     """
 
-    __slots__ = ("asked", "batches", "count", "given", "last_tag", "messages", "returned", "unwanted")
+    __slots__ = ("asked", "batches", "count", "descriptors", "given", "last_tag", "messages", "returned", "unwanted")
 
     def __init__(self, unwanted: Collection[int]) -> None:
         self.unwanted = unwanted
@@ -63,6 +64,7 @@ class InFlight:
         self.count = 0
         self.given = 0
         self.last_tag = 0
+        self.descriptors: dict[int, int] = {}
         self.asked: set[int] = set()
         self.returned: set[int] = set()
 
@@ -81,9 +83,15 @@ class InFlight:
         tells = ((message.seq, message) for batch in self.batches for message in batch.messages())
         return heapq.merge(self.messages.items(), tells, key=_tag)
 
+    def takes(self, message: QueuedMessage, most: int) -> bool:
+        """Whether the consumer may have the values of this message, too, if it may have so many; one message always."""
+        return not self.descriptors or sum(self.descriptors.values()) + message.descriptors <= most
+
     def give(self, message: QueuedMessage) -> QueuedMessage:
         """The consumer gets this message, too; returns it with its delivery tag in place of its sequence number."""
         delivery_tag = self.last_tag = max(message.seq, self.last_tag + 1)
+        if message.attachments is not None and (descriptors := message.descriptors):
+            self.descriptors[delivery_tag] = descriptors
         self.messages[delivery_tag] = message
         self.count += 1
         self.given += 1
@@ -210,6 +218,8 @@ class InFlight:
                 break
             tags.append(tag)
         over = [messages.pop(tag).seq for tag in tags]
+        if self.descriptors:
+            self._let_go(tags)
         if not messages:
             messages.clear()  # a dict keeps the gaps of removed keys, and the next walk steps over them
         return over
@@ -227,7 +237,14 @@ class InFlight:
         """Take messages out as if they had never been given."""
         self.count -= len(tags)
         self.given -= len(tags)
+        if self.descriptors:
+            self._let_go(tags)
         return [self.messages.pop(delivery_tag) for delivery_tag in tags]
+
+    def _let_go(self, tags: Iterable[int]) -> None:
+        """The consumer has the values of these messages no more."""
+        for delivery_tag in tags:
+            self.descriptors.pop(delivery_tag, None)
 
 
 class Flights:

@@ -7,7 +7,7 @@ from typing import Final, Protocol
 
 import msgspec
 
-from actors.wire.framing import Carried
+from actors.wire.framing import Carried, SharedAttachment
 from actors.wire.kinds import TELL
 from actors.wire.to_child import Envelope
 
@@ -32,6 +32,11 @@ class QueuedMessage(Envelope[msgspec.Raw], frozen=True, array_like=True, gc=Fals
         """How many bytes the message has."""
         beside = 0 if self.attachments is None else sum(attachment.size for attachment in self.attachments)
         return memoryview(self.message).nbytes + beside
+
+    @property
+    def descriptors(self) -> int:
+        """How many descriptors the process that has it takes for its values in shared memory."""
+        return sum(isinstance(one, SharedAttachment) for one in self.attachments or ())
 
 
 class Batch(Protocol):

@@ -26,7 +26,7 @@ from supervisor.core.delivery.in_flight import NOTHING_NEW, Acknowledged
 from supervisor.core.delivery.losses import LostMessage
 from supervisor.core.delivery.messages import Batch, Classes, QueuedMessage, SequenceNumbers
 from supervisor.core.delivery.parcel import Parcel, QueuedBulk, array_head
-from supervisor.core.delivery.singles import Singles
+from supervisor.core.delivery.singles import UNBOUNDED, Singles
 
 TOGETHER: Final = 256  # small asks that one frame carries, at most
 _ASKS_TAG: Final = AskBatch.__struct_config__.tag
@@ -135,6 +135,8 @@ class MessageQueue(Singles):
         max_deliveries: how often an idempotent message may be begun.
         numbers: source of sequence numbers; queues between which messages move share one.
         weighed: whether bytes are counted.
+        most_descriptors: how many values in shared memory one consumer may have, of the messages that are in flight to
+            it; each is a descriptor there. One message may have more.
 
     Attributes:
         accept_tell: takes the bytes of a checked tell without an envelope, if bytes are not counted. It gets its
@@ -148,8 +150,9 @@ class MessageQueue(Singles):
         numbers: SequenceNumbers | None = None,
         *,
         weighed: bool = False,
+        most_descriptors: int = UNBOUNDED,
     ) -> None:
-        super().__init__(classes, max_deliveries, numbers, weighed=weighed)
+        super().__init__(classes, max_deliveries, numbers, weighed=weighed, most_descriptors=most_descriptors)
         self.accept_tell: Final = self._tells.append
         self._trace: str | None = None  # of the tells
         self._first_ask = 0

@@ -19,6 +19,7 @@ from supervisor.core.delivery.in_flight import Flights
 from supervisor.core.delivery.losses import Attempts
 from supervisor.core.delivery.messages import Classes, QueuedMessage, SequenceNumbers
 
+UNBOUNDED: Final = 2**62  # more than any consumer has
 _GAPS: Final = 64  # cancelled messages that may lie in the backlog before it is compacted
 
 
@@ -37,8 +38,10 @@ class Singles(ABC):
         numbers: SequenceNumbers | None = None,
         *,
         weighed: bool = False,
+        most_descriptors: int = UNBOUNDED,
     ) -> None:
         self._classes = classes
+        self._most_descriptors = most_descriptors
         self._numbers = SequenceNumbers() if numbers is None else numbers
         self._unwanted: dict[int, Fate] = {}  # cancelled, and still queued or in flight; how they end
         self._backlog = Backlog(self._unwanted)
@@ -123,7 +126,7 @@ class Singles(ABC):
     ) -> tuple[list[QueuedMessage], list[QueuedMessage]]:
         """Take messages from the head of the queue for a consumer: the first, and more within both bounds.
 
-        One with attachments is the last.
+        One with attachments is the last; it stays where the consumer has as many values as it may have.
 
         Returns what is to be sent, with delivery tags in place of sequence numbers; and what has ended because its
         deadline has passed. A batch of tells behind them stays; one at the head is taken apart.
@@ -147,6 +150,9 @@ class Singles(ABC):
                 self._over(message.seq)
                 expired.append(message)
                 continue
+            if message.attachments is not None and not flight.takes(message, self._most_descriptors):
+                backlog.put_back((message,))  # until the consumer has ended others that have values
+                break
             taken.append(flight.give(message))
             size += message.size
             if message.attachments is not None:
@@ -162,6 +168,8 @@ class Singles(ABC):
             return None
         message = flight.messages.pop(delivery_tag, None) or flight.take_out(delivery_tag)
         if message is not None:
+            if flight.descriptors:
+                flight.descriptors.pop(delivery_tag, None)
             flight.count -= 1
             self._over(message.seq)
         return message
