@@ -199,6 +199,8 @@ class Life:
             said = self.health()
         except Exception as error:
             said = f"health() raised {exception_name(type(error))}: {words_of(error)}"
+        except BaseException as error:  # as in a handler, it ends the life
+            raise ActorFailed(f"in {self.protocol.actor.__qualname__}.health", error) from error
         finally:
             self.recorder.done_health()
         if said is not None and not isinstance(said, str):

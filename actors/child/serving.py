@@ -193,7 +193,7 @@ def _serve_with_loop(
     actor: Actor, life: Life, ready: Ready, run_loop: RunLoop, starting: Awaitable[object] | None = None
 ) -> None:
     """Serve on an event loop; `starting` is what on_start has returned, None when it was not called yet."""
-    from actors.child.runners.async_runner import AsyncDriver  # noqa: PLC0415 - it imports asyncio
+    from actors.child.runners.async_runner import AsyncDriver, is_broken_off  # noqa: PLC0415 - it imports asyncio
 
     async def hook(name: str, *args: ExitReason) -> None:
         try:
@@ -201,7 +201,9 @@ def _serve_with_loop(
             if isinstance(outcome, Awaitable):
                 await outcome
             life.copies.leave()
-        except (Exception, SystemExit, KeyboardInterrupt) as error:
+        except BaseException as error:
+            if is_broken_off(error):
+                raise
             raise ActorFailed(f"in {type(actor).__qualname__}.{name}", error) from error
 
     async def serve_on_it() -> None:

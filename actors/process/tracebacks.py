@@ -43,11 +43,11 @@ class ActorFailed(Exception):
 
     @property
     def exit_code(self) -> int:
-        """Exit code of the process; SystemExit keeps its own."""
+        """Exit code of the process; SystemExit keeps its own, of which the system keeps a byte."""
         if not isinstance(self.error, SystemExit):
             return EXIT_FAILED
         code = self.error.code
-        return 0 if code is None else code if isinstance(code, int) else EXIT_FAILED
+        return 0 if code is None else code & 0xFF if isinstance(code, int) else EXIT_FAILED
 
     def crash_report(self) -> CrashReport:
         """The crash report of this failure."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import os
+from asyncio import _get_running_loop  # the public one raises where there is none
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from contextlib import aclosing, closing, contextmanager
 from contextvars import ContextVar
@@ -325,6 +326,14 @@ class AsyncDriver:
             raise
         finally:
             self._life.calls.waiters.pop(correlation, None)
+
+
+def is_broken_off(error: BaseException) -> bool:
+    """Whether the code of the running task has not raised this by itself: it is cancelled, or its loop has ended."""
+    if isinstance(error, asyncio.CancelledError):
+        task = asyncio.current_task()
+        return task is not None and task.cancelling() > 0
+    return isinstance(error, GeneratorExit) and _get_running_loop() is None
 
 
 def _answered(future: asyncio.Future[Answer], answer: Answer) -> None:
