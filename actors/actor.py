@@ -10,11 +10,13 @@ from collections.abc import Callable, Coroutine
 from typing import (
     Any,
     ClassVar,
+    Final,
     Literal,
     Protocol,
     TypeVar,
 )
 
+from actors.bounds import without_brackets
 from actors.errors import UsageError
 from actors.exits import ExitReason, with_article
 from actors.messages import Message, Topic
@@ -176,6 +178,10 @@ class Actor:
         """
 
 
+_INSTEAD: Final = "write @handles above the method and annotate its parameter: def name(self, msg: SomeMessage)"
+
+
+@without_brackets(_INSTEAD)
 def handles(handler: F) -> F:
     """Mark a method as the handler of the message type its parameter is annotated with; `A | B` handles both.
 
@@ -184,8 +190,7 @@ def handles(handler: F) -> F:
     """
     if isinstance(handler, type) or not (callable(handler) or hasattr(handler, "__get__")):
         raise UsageError(
-            f"@handles takes no arguments, it was given {getattr(handler, '__qualname__', handler)!r}; write @handles "
-            f"above the method and annotate its parameter: def name(self, msg: SomeMessage)"
+            f"@handles takes no arguments, it was given {getattr(handler, '__qualname__', handler)!r}; {_INSTEAD}"
         )
     if getattr(handler, "__name__", None) == "_overload_dummy":  # what `typing.overload` leaves of a function
         raise UsageError("@handles stands above an overload; write it above the method that follows the overloads")

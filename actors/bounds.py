@@ -6,13 +6,16 @@ makes a timer that never or always fires.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Collection, Mapping
-from typing import TYPE_CHECKING, Any, Final, TypeGuard
+from typing import TYPE_CHECKING, Any, Final, TypeGuard, TypeVar, cast
 
 import msgspec
 
 from actors.errors import UsageError
 from actors.exits import exception_name, with_article
+
+C = TypeVar("C", bound=Callable[..., Any])
 
 LEAST_SECONDS: Final = 0.001  # the resolution of a timer
 MOST_SECONDS: Final = 1e9  # thirty years: fits the clocks and the cells of a black box
@@ -101,6 +104,27 @@ def check_fit(taker: str, made: Callable[..., Any], args: tuple[Any, ...], optio
     except TypeError as misfit:
         takes = ", ".join(name for name in signature.parameters if name != "self")
         raise UsageError(f"{taker} cannot be made: {misfit}; it takes {takes}") from None
+
+
+def without_brackets(instead: str) -> Callable[[C], C]:
+    """Make a decorator refuse what it does not take, brackets with nothing in them included.
+
+    Args:
+        instead: what to write, for the text.
+    """
+
+    def checked(decorator: C) -> C:
+        @functools.wraps(decorator)
+        def decorate(*args: Any, **options: Any) -> Any:
+            if len(args) == 1 and not options:
+                return decorator(*args)
+            given = [shown(value) for value in args] + [f"{name}={shown(value)}" for name, value in options.items()]
+            was = f"it was given {', '.join(given)}" if given else "and no brackets"
+            raise UsageError(f"@{decorator.__name__} takes no arguments, {was}; {instead}")
+
+        return cast("C", decorate)
+
+    return checked
 
 
 if TYPE_CHECKING:

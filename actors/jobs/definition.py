@@ -12,6 +12,7 @@ from typing import Any, Final, NoReturn, TypeVar, get_type_hints
 
 import msgspec
 
+from actors.bounds import without_brackets
 from actors.errors import UsageError
 from actors.exits import with_article
 from actors.signatures import annotations_of, globals_of, is_asynchronous, is_generator, parameters_of, type_name
@@ -171,6 +172,10 @@ class JobDefinition:
         raise UsageError(f"job {self.name} cannot be run: {why}")
 
 
+_INSTEAD: Final = "write @job above a function"
+
+
+@without_brackets(_INSTEAD)
 def job(function: F) -> F:
     """Make a function a job, which the processes of a `Jobs` pool can run; called directly it is what it was.
 
@@ -216,8 +221,7 @@ def _check_function(function: Any) -> None:
     name = getattr(function, "__qualname__", None)
     if isinstance(function, type) or not callable(function) or name is None:
         raise UsageError(
-            f"@job takes no arguments and marks functions, it was given {name or repr(function)}; write @job above a "
-            f"function"
+            f"@job takes no arguments and marks functions, it was given {name or repr(function)}; {_INSTEAD}"
         )
     if "<lambda>" in name:
         raise UsageError("a lambda has no name by which another process finds it; write @job above a def")

@@ -12,6 +12,7 @@ from supervisor import ChildSpec, Intensity, StartFailed
 from supervisor.testing import InlineSupervisor
 from tests.support.waiting import Watch
 
+
 class Odd(BaseException):
     """No Exception."""
 

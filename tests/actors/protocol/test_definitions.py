@@ -14,7 +14,7 @@ from typing import Annotated, Any, ClassVar, Generic, Literal, TypeVar, overload
 import msgspec
 import pytest
 
-from actors import Actor, Fed, Message, UsageError, handles
+from actors import Actor, Fed, Message, UsageError, handles, job
 from actors.protocol.protocol import protocol_of
 from actors.testing import inline
 from supervisor import ChildSpec, StartFailed, Supervisor
@@ -697,6 +697,18 @@ def test_the_mark_takes_no_arguments(wrong):
     """`@handles(Ping)` is told how it is written."""
     with pytest.raises(UsageError, match="@handles"):
         handles(wrong)
+
+
+@pytest.mark.parametrize("decorator", [handles, job])
+@pytest.mark.parametrize(
+    ("args", "options", "words"),
+    [((), {}, "and no brackets"), ((), {"retries": 3}, "it was given retries=3"), ((1, 2), {}, "it was given 1, 2")],
+)
+def test_a_mark_with_brackets_is_told_how_it_is_written(decorator, args, options, words):
+    """`@job()` is a call without the function, which Python's own words explain to nobody."""
+    name = decorator.__name__
+    with pytest.raises(UsageError, match=f"@{name} takes no arguments, {words}; write @{name} above"):
+        decorator(*args, **options)
 
 
 def test_the_mark_does_not_stand_above_an_overload():
