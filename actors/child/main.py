@@ -140,7 +140,7 @@ def _await_start(
                 box.recorder.take()
                 return frame, frames[at + 1 :], output
             if frame.quiet:
-                _import_ahead(frame)
+                _import_ahead(frame, box)
             else:
                 _preload(frame, box, channel if data is frames[-1] else None)
                 ready.set()
@@ -168,12 +168,14 @@ def _preload(preload: Preload, box: BlackBox, unread: Channel | None) -> None:
     box.recorder.import_module(0)
 
 
-def _import_ahead(preload: Preload) -> None:
+def _import_ahead(preload: Preload, box: BlackBox) -> None:
     """Import the module of the life that is about to start; what is raised here is raised, and told, there again."""
-    for module in preload.modules:
+    for number, module in enumerate(preload.modules, 1):
+        box.recorder.import_module(number)
         with contextlib.suppress(BaseException), only_importing():
             import_module(module, preload.main)
             _read_actors(module)
+    box.recorder.import_module(0)
 
 
 def _read_actors(module: str) -> None:

@@ -1,7 +1,7 @@
 """ProcessLauncher: starts lives as operating system processes, one launcher for a whole tree.
 
-A life gets a spare if one fits, else a fresh process; both behave alike. A spare that does not read its StartActor is
-replaced by a fresh process.
+A life gets a process that was spawned ahead for it, or a spare, if one fits, else a fresh one; all behave alike. One
+that was there and does not read its StartActor is replaced by a fresh process.
 
 Made and used on the loop's thread.
 """
@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final, TypeVar
 from weakref import WeakSet
 
@@ -48,6 +48,7 @@ else:
 L = TypeVar("L", bound=ProcessLife)
 
 SPARE_PATIENCE: Final = 0.5  # seconds that a spare has to read its StartActor
+AHEAD_PATIENCE: Final = 2.0  # the same of a process spawned ahead, whose interpreter may still start
 STARTING: Final = 2.0  # seconds for which a life that starts holds spares back
 
 
@@ -110,12 +111,14 @@ class ProcessLauncher:
         start = replace(start, descriptors=self._services.descriptors.name if self._passes_descriptors else "")
         ahead = self._ahead.take(start, lanes)
         if ahead is not None:
-            return self._begun(self._life_ahead(ahead, start, listener))
+            life = self._life_ahead(ahead, start, listener)
+            self._replace_untaken(life, AHEAD_PATIENCE, start, lanes, lambda _: self._ahead.reject(ahead))
+            return self._begun(life)
         spare = self._spares.take(start, lanes) if self._keeps_spares else None
         if spare is None:
             return self._fresh(self._life, start, lanes, listener)
         life = self._life_on(spare, start, listener)
-        life.await_taken(SPARE_PATIENCE, lambda why: self._replace(life, spare, start, lanes, why))
+        self._replace_untaken(life, SPARE_PATIENCE, start, lanes, lambda why: self._spares.reject(spare, why))
         self._spares.refill_soon()
         return self._begun(life)
 
@@ -183,22 +186,41 @@ class ProcessLauncher:
             self._ahead.reject(worker)
             raise
 
-    def _replace(self, life: ProcessLife, spare: Spare, start: StartActor, lanes: int, why: str) -> None:
-        """The spare of a life does not run: start the life on a fresh process instead."""
+    def _replace_untaken(
+        self, life: ProcessLife, patience: float, start: StartActor, lanes: int, reject: Callable[[str], None]
+    ) -> None:
+        """Where its process, which was there before, does not run, start a life on a fresh one instead.
+
+        Args:
+            life: the life.
+            patience: seconds that its process has to read its StartActor.
+            start: that StartActor.
+            lanes: of the black box.
+            reject: ends the process that is not used; called with the reason.
+        """
+
+        def replace(why: str) -> None:
+            if self._replaced(life, start, lanes):
+                reject(why)
+
+        life.await_taken(patience, replace)
+
+    def _replaced(self, life: ProcessLife, start: StartActor, lanes: int) -> bool:
+        """Whether a fresh process takes over."""
         name = start.path
         try:
             worker = self._keep_box(self._make(name, lanes), start)
-        except Exception as error:  # keep the spare; if it does not run either, the life does not become ready
+        except Exception as error:  # keep it; if it does not run either, the life does not become ready
             self._not_replaced(name, error)
-            return
+            return False
         try:
             life.begin_again(worker)
         except Exception as error:
             worker.discard()
             self._not_replaced(name, error)
-            return
-        self._spares.reject(spare, why)
+            return False
         self._spawner.begin(worker)
+        return True
 
     def expect(self, supervisor: str, lives: Sequence[Expected]) -> None:
         """See `Launcher`."""
@@ -212,7 +234,7 @@ class ProcessLauncher:
     def _not_replaced(self, name: str, error: Exception) -> None:
         """Say so, unless the system is short of something."""
         if not isinstance(error, OSError):
-            what = f"{name} keeps a spare that does not run: no other process could be started for it"
+            what = f"{name} keeps a process that does not run: no other one could be started for it"
             self._loop.call_exception_handler({"message": what, "exception": error})
 
     def wind_down(self) -> None:

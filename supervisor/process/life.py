@@ -70,14 +70,14 @@ class ProcessLife(ProcessDelivery, ChannelEnd, ProcessInspection):
     """One life, from its StartActor until everything its process sent is read.
 
     Args:
-        worker: the process, fresh or a spare.
+        worker: the process, a fresh one or one that was there before.
         start: which actor it runs.
         listener: gets the events of the life.
         services: what it shares with the other lives of its tree.
 
     Attributes:
-        on_untaken: called with the reason why the process, a spare, has not read its StartActor; may start the
-            life again.
+        on_untaken: called with the reason why the process, which was there before, has not read its StartActor; may
+            start the life again.
     """
 
     def __init__(
@@ -159,15 +159,20 @@ class ProcessLife(ProcessDelivery, ChannelEnd, ProcessInspection):
         return former
 
     def await_taken(self, seconds: float, on_untaken: Callable[[str], None]) -> None:
-        """Wait so long for a spare to read its StartActor; one whose life is being stopped meanwhile is killed."""
+        """Wait so long for its process, which was there before, to read its StartActor.
+
+        One whose life is being stopped meanwhile is killed.
+        """
         self.on_untaken = on_untaken
         self._loop.call_later(seconds, self._look_if_taken, Patience(seconds, self._loop.time(), self.condition()))
 
     def _look_if_taken(self, patience: Patience) -> None:
         if self.on_untaken is None or self.over or self._worker.gone or self._box.taken:
             return
-        wait = patience.look(self._loop.time(), self.condition())
-        if wait or self._box.importing:  # the import of its own module, which would take as long elsewhere
+        condition = self.condition()
+        wait = patience.look(self._loop.time(), condition)
+        imports = self._box.importing and condition.state != "T"  # its own module, which would take as long elsewhere
+        if wait or imports:
             self._loop.call_later(wait or AGAIN, self._look_if_taken, patience)
         elif self._stop_at is not None:  # nothing of the actor has begun there, and nothing is to
             self.kill()

@@ -55,6 +55,36 @@ async def test_a_process_imports_while_an_earlier_actor_starts(tmp_path: Path, m
         await root.__aexit__(None, None, None)
 
 
+@pytest.mark.parametrize("end", [signal.SIGSTOP, signal.SIGKILL], ids=lambda end: end.name)
+@pytest.mark.parametrize("when", ["in its import", "when it waits"])
+async def test_a_process_that_does_not_run_when_its_turn_comes_is_replaced(
+    tmp_path: Path, marks: Path, monkeypatch: pytest.MonkeyPatch, end: signal.Signals, when: str
+):
+    """Frozen or dead, whatever it was doing: the start does not wait for it, and it is gone afterwards."""
+    monkeypatch.setattr("supervisor.process.launcher.AHEAD_PATIENCE", 0.05)
+    gate, imports = tmp_path / "gate", tmp_path / "imports"
+    if when == "in its import":
+        monkeypatch.setenv("ACTORS_TEST_GATE", str(imports))
+    second = ChildSpec(Marked, name="second", start_timeout=300)
+    root = Supervisor(ChildSpec(Gated, args=(str(gate),), name="first"), second, spares=0)
+    entering = asyncio.create_task(root.__aenter__())
+    try:
+        await until(lambda: len(pids(marks)) == 1, "an import ahead")
+        (ahead,) = pids(marks)
+        if when == "when it waits":
+            await until(lambda: not root._engine.tree.launcher._ahead._waiting[0].worker.box.importing)
+        os.kill(ahead, end)
+        imports.touch()
+        gate.touch()
+        await entering
+        assert ahead != await root["second"].ask(Pid(), timeout=60)
+        await until(lambda: gone(ahead), "its end")
+    finally:
+        gate.touch()
+        await asyncio.wait([entering])
+        await root.__aexit__(None, None, None)
+
+
 async def test_a_failed_start_leaves_nothing_of_what_was_spawned_ahead(tmp_path: Path, marks: Path):
     gate = tmp_path / "gate"
     first = ChildSpec(Gated, args=(str(gate),), name="first", start_timeout=1.0)

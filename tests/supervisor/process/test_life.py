@@ -226,7 +226,7 @@ async def test_whatever_fails_while_a_spare_is_replaced_the_life_keeps_it(monkey
                 patch.setattr(launcher, "_make", refuse)
             else:
                 patch.setattr(type(life), "begin_again", refuse)
-            launcher._replace(life, None, life._start, 1, "it did not run")
+            assert not launcher._replaced(life, life._start, 1)
         assert pid == (await root["a"].ask(WhoAreYou())).pid
     assert ["no"] == [str(error) for error in told]
 
