@@ -90,6 +90,8 @@ def _is_temporary(child: Named) -> bool:
 def _what_waited(child: Child) -> str:
     """Where the messages of a stopped child are."""
     match child:
+        case ActorChild() if child.mailbox.closed is None:
+            return "; what waits is for the other processes of its pool"
         case ActorChild() if child.mailbox.durable:
             return "; what waits for it is in the store"
         case ActorChild():

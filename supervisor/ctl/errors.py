@@ -15,7 +15,7 @@ class ExitCode(IntEnum):
     REFUSED = 1  # the daemon or the actor said no, or a handler failed
     USAGE = 2  # a wrong command line, or an extra that is not installed
     NO_DAEMON = 3  # there is none, or several and none was chosen, or it does not answer
-    NO_SUCH_NAME = 4  # no child, message or dead letter has this name, or several have
+    NO_SUCH_NAME = 4  # no child or dead letter has this name, or several have
     NO_ANSWER = 5  # the actor did not answer in time
     INTERRUPTED = 130  # Ctrl-C
 

@@ -7,6 +7,7 @@ import sys
 from typing import Final
 
 from supervisor.ctl.errors import ExitCode
+from supervisor.ctl.interrupt import ends_at_once
 
 EXTRA: Final = "actorctl needs click: pip install 'actor-supervisor[cli]'"
 
@@ -14,7 +15,8 @@ EXTRA: Final = "actorctl needs click: pip install 'actor-supervisor[cli]'"
 def main() -> None:
     """Run `actorctl`; exits with one of the codes in `ExitCode`."""
     try:
-        from supervisor.ctl.app import actorctl  # noqa: PLC0415 - click is an extra
+        with ends_at_once():
+            from supervisor.ctl.app import actorctl  # noqa: PLC0415 - click is an extra
     except ModuleNotFoundError as error:
         if error.name != "click":
             raise

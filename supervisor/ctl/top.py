@@ -88,7 +88,11 @@ class Top(App[None]):
     """
 
     ENABLE_COMMAND_PALETTE = False
-    CSS = "#head, #foot { height: 1; background: $panel; } DataTable { height: 1fr; } Input { display: none; }"
+    CSS = """
+    #head, #foot { background: $panel; }
+    #head { height: auto; } #foot { height: 1; }  /* why a daemon is lost may be longer than a line */
+    DataTable { height: 1fr; } Input { display: none; }
+    """
     BINDINGS: ClassVar[list[BindingType]] = [
         ("s", "stacks", "Stacks"),
         ("w", "why", "Why"),
@@ -117,7 +121,7 @@ class Top(App[None]):
         yield Static(id="head", markup=False)
         yield DataTable[Text](cursor_type="row", cell_padding=0, show_header=False)
         yield Input(placeholder="part of a path")
-        yield Static(foot(self.order, ""), id="foot", markup=False)
+        yield Static(id="foot", markup=False)
 
     def on_mount(self) -> None:
         """Begin to look."""
@@ -170,7 +174,7 @@ class Top(App[None]):
         width = max(60, self.size.width - 2)
         table = board.query_one(DataTable)
         board.query_one("#head", Static).update(self.said or heading(width))
-        board.query_one("#foot", Static).update(foot(self.order, self._wanted))
+        board.query_one("#foot", Static).update(foot(self.order, self._wanted, width))
         if self._now is None:
             return
         shown = chosen(rows(self._now, self._before), self.order, self._wanted)

@@ -16,6 +16,7 @@ ORDERS: Final = ("tree", "queue", "rate", "cpu", "memory", "life")
 _HEADS: Final = ("NAME", "STATE", "LIFE", "QUEUE", "RATE", "CPU", "MEM", "DOING", "LAST EXIT")
 _NARROW: Final = (15, 9, 4, 5, 5, 4, 5)  # widths at 80 columns; what is left is for the last two
 _KEYS: Final = "s stacks w why o order / filter r restart x stop ? help q quit"
+_FEW_KEYS: Final = "? help q quit"
 _RIGHT: Final = range(2, 7)
 _WIDE: Final = 100  # columns from which names get more room
 _CODES: Final = 8  # cells up to which a column is a number or a word of its own, which dots would hide
@@ -38,9 +39,11 @@ def heading(width: int) -> str:
     return _line(_HEADS, width)
 
 
-def foot(order: str, wanted: str) -> str:
-    """The keys, in which order the rows are, and which part of a path they have."""
-    return f"{_KEYS}  by {order}{f', with {one_line(wanted)}' if wanted else ''}"
+def foot(order: str, wanted: str, width: int) -> str:
+    """The keys, in which order the rows are, and which part of a path they have; where that is too long, fewer keys."""
+    said = f"by {order}{f', with {one_line(wanted)}' if wanted else ''}"
+    keys = _KEYS if len(_KEYS) + 2 + len(said) <= width else _FEW_KEYS
+    return fitted(f"{keys}  {said}", width)
 
 
 def line(row: Row, order: str, width: int) -> str:

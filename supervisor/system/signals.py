@@ -31,7 +31,7 @@ class Serving:
         kill: kills the tree.
     """
 
-    def __init__(self, stop: Callable[[], None], kill: Callable[[], None]) -> None:
+    def __init__(self, stop: Callable[[], object], kill: Callable[[], object]) -> None:
         self.loop = asyncio.get_running_loop()
         self._stop = stop
         self._kill = kill
@@ -120,7 +120,7 @@ _TABLE: Final = Table()
 
 
 @asynccontextmanager
-async def until_signalled(stop: Callable[[], None], kill: Callable[[], None]) -> AsyncIterator[None]:
+async def until_signalled(stop: Callable[[], object], kill: Callable[[], object]) -> AsyncIterator[None]:
     """While inside, the first signal calls `stop` and the second `kill`, on the loop's thread.
 
     A daemon in which something hangs, so that its loop still runs `signal_thread.LAST_RESORT` seconds after the second

@@ -12,7 +12,7 @@ from actors.jobs.jobs import Jobs
 from supervisor.clock import machine_time
 from supervisor.control.look.history import Death, History
 from supervisor.control.look.samples import Samples
-from supervisor.control.look.why.facts import Exit, Facts, Limits
+from supervisor.control.look.why.facts import Exit, Facts, Limits, Queue
 from supervisor.control.look.words import brief
 from supervisor.core.rules.states import ChildState
 from supervisor.core.tree.commands import Decision, ReportExit, StartChild, StopChild
@@ -36,6 +36,7 @@ def facts_of(node: ChildSnapshot | SupervisorSnapshot, engine: Engine, history: 
     child = engine.children[node.name]
     now = engine.tree.loop.time()
     deaths = history.deaths(node.path)
+    program = isinstance(node, ChildSnapshot) and node.kind == "command"
     started, stopping, held = None, None, 0
     if deaths or node.state in (ChildState.STARTING, ChildState.STOPPING):
         started, stopping, held = _from_journal(engine, node, now)
@@ -47,15 +48,38 @@ def facts_of(node: ChildSnapshot | SupervisorSnapshot, engine: Engine, history: 
         period=engine.spec.intensity.period,
         held=held,
         limits=_limits(child.spec),
-        exits=tuple(map(_exit, deaths)),
+        exits=tuple(_exit(death, program=program) for death in deaths),
         started_ago=started,
         stopping_ago=stopping,
+        queue=_queue(child, node.name) if isinstance(child, ActorChild) else Queue(),
         trend=samples.trend(node.path),
+        asked=engine.tree.waits.waited_for(child.mailbox.path) if isinstance(child, ActorChild) else (),
         senders=len(child.mailbox.capacity.line) if isinstance(child, ActorChild) else 0,
         waits_for=_first_starting(engine) if node.state is ChildState.STOPPED else None,
         awaits="" if isinstance(node, SupervisorSnapshot) else node.awaits,
         runs_jobs=isinstance(child, ActorChild) and issubclass(child.spec.actor, Jobs),
         unstored=_unstored(child.mailbox) if isinstance(child, ActorChild) else "",
+    )
+
+
+def _queue(child: ActorChild, name: str) -> Queue:
+    """The queue of a process. In a pool, a few that the others have and have not begun are not counted as waiting."""
+    mailbox = child.mailbox
+    consumers = mailbox.consumers
+    if name not in consumers.names:  # it is down for good, and the others of its pool have its messages
+        return Queue(first=False)
+    queue, life = consumers.queue_of(name), consumers.holding(name)
+    begun = 0 if life is None else len(life.progress().active)
+    ended, waiting = consumers.handled(name), queue.queued + max(0, queue.flights.count(name) - begun)
+    if consumers.shared_queue is None and len(consumers.names) > 1:
+        longest = queue.unsettled >= max(other.unsettled for other in consumers.queues.values())
+        return Queue(depth=queue.unsettled, waiting=waiting, ended=ended, longest=longest, by=child.spec.routing)
+    return Queue(
+        depth=mailbox.depth,
+        waiting=waiting + mailbox.depth - consumers.depth,  # and what is in the store only
+        ended=ended,
+        takers=len(consumers.names),
+        first=name == (child.pool.first or name),
     )
 
 
@@ -95,7 +119,7 @@ def _from_journal(
     return started, stopping, max(0, held)
 
 
-def _exit(death: Death) -> Exit:
+def _exit(death: Death, *, program: bool) -> Exit:
     report = death.report
     return Exit(
         ago=machine_time() - death.at,
@@ -106,6 +130,7 @@ def _exit(death: Death) -> Exit:
         because=report.because,
         out_of_memory=bool(report.out_of_memory),
         node=report.node or "",
+        wrote=death.wrote if program else "",
     )
 
 

@@ -21,6 +21,7 @@ from supervisor.observe.happenings import ChildExited, HandlerSlow, Happening
 
 KEPT: Final = 500  # events
 DEATHS: Final = 20  # of one child
+LINE: Final = 200  # characters of the last line of its output
 CHILDREN: Final = 5_000  # whose deaths are kept; the names of dynamic children come and go
 
 
@@ -33,10 +34,17 @@ class Dated(NamedTuple):
 
 
 class Death(NamedTuple):
-    """The end of a life and when it was, in `machine_time()`."""
+    """The end of a life.
+
+    Attributes:
+        at: when it was, in `machine_time()`.
+        report: without its long texts.
+        wrote: the last line of its output, as far as that is known.
+    """
 
     at: float
     report: ExitReport
+    wrote: str
 
 
 class History:
@@ -65,7 +73,7 @@ class History:
         if isinstance(event, ChildExited):
             path = event.report.actor
             deaths = self._deaths.pop(path, None) or deque(maxlen=DEATHS)
-            deaths.append(Death(machine_time(), event.report))
+            deaths.append(Death(machine_time(), event.report, _last_line(happening)))
             self._deaths[path] = deaths  # at the end: the one that has been quiet for longest goes first
             if len(self._deaths) > CHILDREN:
                 del self._deaths[next(iter(self._deaths))]
@@ -81,6 +89,11 @@ class History:
     def deaths(self, path: str) -> tuple[Death, ...]:
         """The last deaths of a child, oldest first."""
         return tuple(self._deaths.get(path, ()))
+
+
+def _last_line(happening: Happening) -> str:
+    lines = happening.report.stderr if isinstance(happening, ChildExited) else ()
+    return next((line.strip()[:LINE] for line in reversed(lines) if line.strip()), "")
 
 
 def _short(happening: Happening) -> Happening:

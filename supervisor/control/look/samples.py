@@ -17,6 +17,7 @@ import msgspec
 from supervisor.control.look.slices import in_slices
 from supervisor.core.rules.states import ChildState
 from supervisor.kinds.process_child import ProcessChild
+from supervisor.mailbox.mailbox import Mailbox
 from supervisor.system.procfs import descriptor_count
 from supervisor.tree.actor_child import ActorChild
 from supervisor.tree.engine import Engine
@@ -33,8 +34,8 @@ class Sample(msgspec.Struct, frozen=True):
 
     Attributes:
         at: the loop's time.
-        depth: messages that wait or are being handled, in its whole mailbox; 0 where it has none.
-        ended: messages that have ended, in its whole mailbox; 0 where it has none.
+        depth: messages that wait or are being handled, in the queue that it takes from; 0 where it has none.
+        ended: messages of that queue that have ended; 0 where it has none.
         rss: bytes of resident memory, 0 where that is not known.
         descriptors: that are open, 0 where that is not known.
     """
@@ -115,22 +116,22 @@ class Samples:
     def _look_at_all(self) -> Generator[None, None, None]:
         """Sample each process, one in each step, and forget those that are gone."""
         seen = set()
-        for child, runs in tuple(_processes(self._root)):
+        for name, child, runs in tuple(_processes(self._root)):
             seen.add(child.path)
-            self._look(child, child.pid if runs else None)
+            self._look(name, child, child.pid if runs else None)
             yield
         for path in self._windows.keys() - seen:
             del self._windows[path]
             self._began.pop(path, None)
 
-    def _look(self, child: Process, pid: int | None) -> None:
+    def _look(self, name: str, child: Process, pid: int | None) -> None:
         """Sample one process; while it starts it has no samples."""
         if pid is None:
             self._windows[child.path] = deque(maxlen=WINDOW)
             return
         now, depth, ended = self._root.tree.loop.time(), 0, 0
         if isinstance(child, ActorChild):
-            depth, ended = child.mailbox.depth, sum(child.mailbox.fates.values())
+            depth, ended = _progress(name, child.mailbox)
         there = isinstance(child, ActorChild) and child.node is not None  # on another machine
         sample = Sample(now, depth, ended, child.resident or 0, 0 if there else descriptor_count(pid) or 0)
         began = self._began.get(child.path)
@@ -140,10 +141,18 @@ class Samples:
         self._windows[child.path].append(sample)
 
 
-def _processes(engine: Engine) -> Iterator[tuple[Process, bool]]:
-    """All children below a supervisor that are processes, and whether they run."""
+def _progress(name: str, mailbox: Mailbox) -> tuple[int, int]:
+    """How many messages are in the queue of a process, and how many of it have ended."""
+    consumers = mailbox.consumers
+    if consumers.shared_queue is None and name in consumers.names:  # it has one of its own
+        return consumers.queue_of(name).unsettled, consumers.handled(name)
+    return mailbox.depth, sum(mailbox.fates.values())
+
+
+def _processes(engine: Engine) -> Iterator[tuple[str, Process, bool]]:
+    """All children below a supervisor that are processes: the name, and whether it runs."""
     for name, child in tuple(engine.children.items()):
         if isinstance(child, ActorChild | ProcessChild):
-            yield child, engine.machine.state(name) is ChildState.RUNNING
+            yield name, child, engine.machine.state(name) is ChildState.RUNNING
         elif isinstance(child, Subtree):
             yield from _processes(child.engine)

@@ -30,6 +30,10 @@ class WaitGraph:
                     paths.append((*path, following))
         return None
 
+    def waited_for(self, waiter: str) -> tuple[str, ...]:
+        """Those for which an actor waits."""
+        return tuple(self._waits.get(waiter, ()))
+
     def begin(self, waiter: str, target: str) -> None:
         """One actor waits for the other from now on."""
         self._waits.setdefault(waiter, Counter())[target] += 1

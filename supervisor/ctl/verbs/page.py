@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from supervisor.ctl.interrupt import ends_at_once
 from supervisor.ctl.verbs.group import actorctl, client_of, daemon_option, json_option, print_json
 
 EXTRA = "actorctl web needs starlette, uvicorn and sse-starlette: pip install 'actor-supervisor[web]'"
@@ -19,6 +20,7 @@ NEEDED = frozenset({"starlette", "uvicorn", "sse_starlette", "anyio", "h11"})
 )
 @daemon_option
 @json_option
+@ends_at_once()
 def web(daemon: str | None, host: str, port: int, names: tuple[str, ...], *, as_json: bool) -> None:
     """Show the tree live in the browser, until Ctrl-C.
 

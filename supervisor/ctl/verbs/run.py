@@ -14,6 +14,7 @@ import inspect
 import logging
 import sys
 import traceback
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
@@ -23,9 +24,11 @@ import structlog
 
 from actors.errors import ActorsError
 from supervisor.ctl.errors import ExitCode
+from supervisor.ctl.interrupt import ends_at_once
 from supervisor.ctl.verbs.group import actorctl
 from supervisor.specs import ChildSpec, CommandSpec, FunctionSpec, SupervisorSpec, TaskSpec
 from supervisor.supervisor import Supervisor
+from supervisor.system.signals import until_signalled
 
 _ON_THE_WAY: Final = (
     __file__,
@@ -64,16 +67,29 @@ def run(target: str, *, reload: bool, parent: int | None) -> None:
         click.echo(f"{_traceback(error)}actorctl: {target} cannot be loaded, see above", err=True)
         sys.exit(ExitCode.REFUSED)
     try:
-        asyncio.run(_serve(tree))
-    except KeyboardInterrupt:
-        sys.exit(ExitCode.INTERRUPTED)
+        with ends_at_once():
+            asyncio.run(_serve(tree))
+    except asyncio.CancelledError:  # it was asked to stop while it started
+        pass
     except ActorsError as error:
         click.echo(f"actorctl: {error}", err=True)
         sys.exit(ExitCode.REFUSED)
 
 
 async def _serve(tree: Supervisor) -> None:
-    async with tree:
+    """Run a tree until SIGTERM, Ctrl-C or its end; while it starts, they cancel that, which stops what has begun.
+
+    Raises:
+        asyncio.CancelledError: it was stopped while it started.
+    """
+    starting = asyncio.current_task()
+    serves = False
+
+    def once_it_serves(deed: Callable[[], None]) -> Callable[[], object]:
+        return lambda: deed() if serves or starting is None else starting.cancel()
+
+    async with until_signalled(once_it_serves(tree.request_stop), once_it_serves(tree.request_kill)), tree:
+        serves = True
         await tree.serve()
 
 

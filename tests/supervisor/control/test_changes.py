@@ -21,13 +21,15 @@ pytestmark = pytest.mark.processes
     [
         ("plain", "; what waited for it is in its dead letters"),
         ("kept", "; what waits for it is in the store"),
+        ("pool/0", "; what waits is for the other processes of its pool"),
         ("sub", "; what waited for its actors is in their dead letters, of durable ones in the store"),
     ],
 )
 async def test_a_stop_says_where_the_messages_are(tmp_path, name, where):
     """In dead letters, or where the actor is durable in the store, for its next start."""
+    pool = ChildSpec(Puppet, name="pool", size=2)
     specs = ChildSpec(Puppet, name="plain"), ChildSpec(Puppet, name="kept", durable=True), SupervisorSpec(name="sub")
-    async with Supervisor(*specs, store=SQLiteStore(tmp_path / "shop.db"), spares=0) as root:
+    async with Supervisor(*specs, pool, store=SQLiteStore(tmp_path / "shop.db"), spares=0) as root:
         assert f"/root/{name} is down until it is started{where}" == await changes.stop(root._engine, name)
 
 

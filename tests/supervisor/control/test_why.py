@@ -6,9 +6,9 @@ import pytest
 from msgspec.structs import replace
 
 from actors.exits import ExitKind, ExitReason, ExitReport
-from supervisor import ChildState, Health, RestartPolicy, Strategy, SupervisorState
+from supervisor import ChildState, Health, RestartPolicy, Routing, Strategy, SupervisorState
 from supervisor.control.look.samples import Trend
-from supervisor.control.look.why.facts import Exit, Facts, Limits
+from supervisor.control.look.why.facts import Exit, Facts, Limits, Queue
 from supervisor.control.look.why.verdict import Verdict
 from supervisor.control.look.why.why import why
 from supervisor.core.rules.down import TERMINATED
@@ -62,7 +62,11 @@ def supervisor(*children, **known):
 
 
 def facts(node, **known):
-    return Facts(node=node, supervisor="/root", limits=known.pop("limits", LIMITS), **known)
+    """What is known of a child; one that is no process of a pool has its queue alone."""
+    mailbox = getattr(node, "mailbox", 0)
+    alone = Queue(depth=mailbox, waiting=max(0, mailbox - 1))
+    fields = {"supervisor": "/root", "limits": LIMITS, "queue": alone}
+    return Facts(node=node, **{**fields, **known})
 
 
 def died(*ago, reason="killed: SIGKILL from outside", **known):
@@ -235,6 +239,33 @@ TABLE = {
         Verdict.HEALTHY,
         "it handles Add",
     ),
+    "hung in a call": (
+        facts(actor(handling="Add", handling_for=33.0, mailbox=4, health=Health.BUSY), asked=("/root/b",)),
+        Verdict.HUNG,
+        "/root/a has been handling one Add for 33 s, and waits for the answer of /root/b, while 3 messages wait: ",
+        "no handler_timeout is set, so it may take as long as it likes; see: actorctl why /root/b; end it",
+    ),
+    "hung, with several handlers at once": (
+        facts(actor(handling="Add", handling_for=33.0, mailbox=4, health=Health.BUSY), queue=Queue(depth=4, waiting=2)),
+        Verdict.HUNG,
+        "while 2 messages wait: ",
+    ),
+    "hung in a pool": (
+        facts(
+            actor(path="/root/a/1", handling="Add", handling_for=33.0, health=Health.BUSY),
+            queue=Queue(depth=9, waiting=5, takers=3, first=False),
+        ),
+        Verdict.HUNG,
+        "/root/a/1 has been handling one Add for 33 s, while 5 messages wait for its pool: ",
+    ),
+    "hung in a pool, while others work": (
+        facts(
+            actor(path="/root/a/1", handling="Add", handling_for=33.0, health=Health.BUSY),
+            queue=Queue(depth=1, waiting=0, takers=3, first=False),
+        ),
+        Verdict.HUNG,
+        "/root/a/1 has been handling one Add for 33 s: no handler_timeout",
+    ),
     "suspended": (facts(actor(health=Health.STOPPED)), Verdict.SUSPENDED, "continue it: kill -CONT 7."),
     "leaking": (
         facts(actor(uptime=360.0), trend=LEAKS),
@@ -277,7 +308,7 @@ TABLE = {
     "slow consumer": (
         facts(actor(mailbox=60, handling="Add", handling_for=0.1), trend=SLOWLY),
         Verdict.SLOW,
-        "/root/a handles 5.0 messages/s and gets 17 messages/s, so 60 messages wait, 12 s of work: see where ",
+        "/root/a handles 5.0 messages/s and gets 17 messages/s, so 59 messages wait, 12 s of work: see where ",
         "the time goes: actorctl stacks /root/a; more processes: actorctl resize /root/a 2.",
     ),
     "slow consumer, full": (
@@ -290,15 +321,48 @@ TABLE = {
             actor(name="a/0", path="/root/a/0", mailbox=100),
             trend=SLOWLY,
             limits=replace(LIMITS, size=4, overflow="drop_oldest"),
+            queue=Queue(depth=100, waiting=96, takers=4),
         ),
         Verdict.SLOW,
-        "the oldest become dead letters (overflow=drop_oldest); see where the time goes: actorctl stacks ",
-        "/root/a/0; more processes: actorctl resize /root/a 5.",
+        "/root/a/0 and its pool handle 5.0 messages/s and get 17 messages/s, so 96 messages wait, 19 s of work: ",
+        "its mailbox is full at 100, and the oldest become dead letters (overflow=drop_oldest); see where the time ",
+        "goes: actorctl stacks /root/a; more processes: actorctl resize /root/a 5.",
+    ),
+    "another process of that pool": (
+        facts(
+            actor(name="a/1", path="/root/a/1", fates={"handled": 12}),
+            trend=SLOWLY,
+            queue=Queue(depth=100, waiting=96, takers=4, ended=7, first=False),
+        ),
+        Verdict.HEALTHY,
+        "100 messages wait or are being handled in its pool, 7 messages of this life are over.",
+    ),
+    "a pool by key, where one key is hot": (
+        facts(
+            actor(name="a/2", path="/root/a/2"),
+            trend=SLOWLY,
+            limits=replace(LIMITS, size=3),
+            queue=Queue(depth=60, waiting=59, by=Routing.BY_KEY),
+        ),
+        Verdict.SLOW,
+        "/root/a/2 handles 5.0 messages/s and gets 17 messages/s, so 59 messages wait, 12 s of work: see where the ",
+        "time goes: actorctl stacks /root/a/2; messages of one key are for one process, so only where its keys are ",
+        "many do more help: actorctl resize /root/a 4.",
+    ),
+    "a process of that pool with little to do": (
+        facts(
+            actor(name="a/0", path="/root/a/0", mailbox=100),
+            trend=SLOWLY,
+            senders=2,
+            queue=Queue(depth=3, waiting=2, longest=False, by=Routing.BY_KEY),
+        ),
+        Verdict.HEALTHY,
+        "3 messages wait or are being handled, 0 messages of this life are over.",
     ),
     "quick with a queue": (
         facts(actor(mailbox=60), trend=replace(SLOWLY, handled=5000, arrived=5000)),
         Verdict.HEALTHY,
-        "60 messages wait or are being handled",
+        "60 messages wait or are being handled, 0 messages are over",
     ),
     "degraded": (
         facts(actor(degraded="the disk is 95% full")),

@@ -92,7 +92,7 @@ class Running:
     def ended(self, number):
         """Its exit code after a signal."""
         self.process.send_signal(number)
-        self.process.communicate(timeout=DEADLINE)
+        _, self.rest = self.process.communicate(timeout=DEADLINE)
         return self.process.returncode
 
     def __enter__(self):
@@ -135,6 +135,31 @@ def test_it_is_stopped_while_it_starts(folder):
     with Running(folder, "shop:tree", "--reload") as running:
         running.until("imported")
         assert 0 == running.ended(signal.SIGINT)
+
+
+HALF_STARTED = f"""
+import time
+from actors import Actor
+from supervisor import ChildSpec
+
+class Shop(Actor):
+    def on_start(self) -> None:
+        print("on_start")
+        time.sleep({FOREVER})
+
+tree = [ChildSpec(Shop, name="shop", shutdown=0.1)]
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_stop_while_children_start(folder, number):
+    """Is a stop as any other: exit code 0, nothing is left, and no traceback is shown."""
+    (folder / "shop.py").write_text(HALF_STARTED)
+    with Running(folder, "shop:tree") as running:
+        running.until("on_start")
+        assert 0 == running.ended(number)
+        assert "Traceback" not in running.rest
+    assert [] == list((folder / "actors").iterdir())
 
 
 PEACEFUL = """

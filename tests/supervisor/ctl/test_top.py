@@ -11,7 +11,7 @@ from textual.widgets import DataTable, Input
 
 from supervisor import ChildSpec, Supervisor, SupervisorSpec
 from supervisor.ctl.top import Confirm, Page, Top
-from supervisor.ctl.top_lines import heading
+from supervisor.ctl.top_lines import foot, heading
 from tests.support.control import short_folder
 from tests.support.operated import Worker
 from tests.support.waiting import until
@@ -110,6 +110,15 @@ def test_headings_and_rows_fit(width):
     assert len(head) <= width
 
 
+def test_the_foot_shows_the_filter_in_a_narrow_terminal():
+    """Fewer keys are named then; a long filter is cut, and does not push out the order."""
+    assert foot("tree", "", 78).startswith("s stacks w why")
+    assert "? help q quit  by memory, with parser" == foot("memory", "parser", 78)
+    assert foot("memory", "parser", 198).startswith("s stacks w why")
+    assert (found := foot("tree", "x" * 200, 78)).startswith("? help q quit  by tree, with xxx")
+    assert len(found) == 78
+
+
 @pytest.mark.parametrize("size", [(80, 24), (200, 50)])
 async def test_top(size):
     """It shows a death and the next life, asks before a stop, and says that the daemon is lost."""
@@ -133,3 +142,5 @@ async def test_top(size):
                 assert "down until it is started" in app.screen.text
                 await pilot.press("escape", "o")
             await until(lambda: app.said.startswith("LOST"))
+            await until(lambda: "waits for one" in app.said)
+            await until(lambda: app.query_one("#head").size.height * size[0] >= len(app.said))  # all of it is seen

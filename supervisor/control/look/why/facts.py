@@ -22,6 +22,7 @@ class Exit(msgspec.Struct, frozen=True):
         because: why.
         out_of_memory: whether the kernel killed it for lack of memory.
         node: name of the machine on which it ran; empty on the daemon's.
+        wrote: what a program wrote last; its reason alone says little.
     """
 
     ago: float
@@ -32,6 +33,7 @@ class Exit(msgspec.Struct, frozen=True):
     because: str = ""
     out_of_memory: bool = False
     node: str = ""
+    wrote: str = ""
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,6 +46,28 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     mailbox: int | None = None
     overflow: str = ""
     size: int = 1
+
+
+class Queue(msgspec.Struct, frozen=True, kw_only=True):
+    """What waits for a process of an actor: the messages of its queue, which all processes of a pool may share.
+
+    Attributes:
+        depth: messages that wait or are being handled.
+        waiting: those of them that no handler has begun.
+        ended: messages of the process that are over.
+        takers: processes that take from it.
+        first: whether this one of them tells of the queue, for all.
+        longest: whether no process of its pool has a longer one.
+        by: how its pool chooses a process, where each has a queue of its own; empty where there is one queue.
+    """
+
+    depth: int = 0
+    waiting: int = 0
+    ended: int = 0
+    takers: int = 1
+    first: bool = True
+    longest: bool = True
+    by: str = ""
 
 
 class Facts(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,7 +84,9 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
         exits: its last deaths, oldest first.
         started_ago: seconds since its current life was begun, None where that is not known.
         stopping_ago: seconds since its current life was asked to stop, None when it was not.
+        queue: what waits for it.
         trend: what its samples say, None where there are too few.
+        asked: paths of the actors for whose answers its handler waits, as far as that blocks the whole actor.
         senders: how many senders wait for room in its mailbox.
         waits_for: path of the sibling that starts before it, None when there is none.
         awaits: what it waits for before it is ready, in words; empty where it is not known.
@@ -78,7 +104,9 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     exits: tuple[Exit, ...] = ()
     started_ago: float | None = None
     stopping_ago: float | None = None
+    queue: Queue = Queue()
     trend: Trend | None = None
+    asked: tuple[str, ...] = ()
     senders: int = 0
     waits_for: str | None = None
     awaits: str = ""

@@ -25,6 +25,9 @@ def starting(facts: Facts, node: ChildSnapshot) -> Why:
         )
     after = f", after life {node.life - 1} ended with {facts.exits[-1].reason}" if facts.exits else ""
     what = f"has been starting for {seconds(since)} (life {node.life}){after}, and is not ready yet"
+    if facts.asked:
+        asked = f"it waits for the answer of {', '.join(facts.asked)}"
+        return Why(Verdict.STARTING, what, asked, end, f"see: actorctl why {facts.asked[0]}")
     return Why(Verdict.STARTING, what, facts.awaits, end, where_it_is(node, "waits"))
 
 

@@ -25,7 +25,7 @@ def crash_loop(facts: Facts) -> str:
     alike = len(list(takewhile(lambda exit_: exit_.reason == last.reason, reversed(exits))))
     times = "each time" if alike == len(exits) else f"the last {alike} times" if alike > 1 else "the last time"
     early = " before it was ready" if last.early else ""
-    same = f"{times}{early} with {last.reason.removeprefix('unstarted: ')}"
+    same = f"{times}{early} with {last.reason.removeprefix('unstarted: ')}{_wrote(last)}"
     messages = {exit_.message for exit_ in exits}
     over = f", each time over one {last.message}" if messages == {last.message} and last.message else ""
     return f"is in a crash loop: it {often}, {same}{over}"
@@ -65,7 +65,11 @@ def died(facts: Facts, node: ChildSnapshot) -> str:
     over = "" if last.message is None else f" while it handled {last.message}"
     early = " before it was ready" if last.early else ""
     where = f" on {last.node}" if last.node else ""
-    return f"died {ago(last.ago)}{where}{early}{over} ({last.reason})"
+    return f"died {ago(last.ago)}{where}{early}{over} ({last.reason}{_wrote(last)})"
+
+
+def _wrote(exit_: Exit) -> str:
+    return f", and wrote last: {exit_.wrote}" if exit_.wrote else ""
 
 
 def rule(facts: Facts) -> str:

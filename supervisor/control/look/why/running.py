@@ -20,6 +20,7 @@ from supervisor.control.look.why.phrases import (
 from supervisor.control.look.why.verdict import Verdict, Why
 from supervisor.control.look.words import ago, count, seconds
 from supervisor.core.health.hang_detector import Health
+from supervisor.core.terms import Routing
 from supervisor.core.tree.commands import Decision
 from supervisor.tree.snapshot import ChildSnapshot, said
 
@@ -71,10 +72,14 @@ def _unstored(facts: Facts, _node: ChildSnapshot) -> Why | None:
 def _hung(facts: Facts, node: ChildSnapshot) -> Why | None:
     if node.handling is None or node.handling_for is None:
         return None
-    limit, name, look = facts.limits.handler_timeout, node.path, where_it_is(node)
+    limit, name = facts.limits.handler_timeout, node.path
+    look = f"see: actorctl why {facts.asked[0]}" if facts.asked else where_it_is(node)
     one = node.handling if facts.runs_jobs else f"one {node.handling}"
     what = f"has been handling {one} for {seconds(node.handling_for)}"
-    waits = f", while {count(node.mailbox - 1, 'message waits', 'messages wait')}" if node.mailbox > 1 else ""
+    what += f", and waits for the answer of {', '.join(facts.asked)}" if facts.asked else ""
+    queue = facts.queue
+    waits = f", while {count(queue.waiting, 'message waits', 'messages wait')}" if queue.waiting else ""
+    waits += " for its pool" if waits and queue.takers > 1 else ""
     if node.health is Health.OVER and limit is not None:
         rule = f"its limit is {seconds(limit)} (handler_timeout)"
         next_ = "it is looked at once more, then killed with its stacks in the report and restarted"
@@ -88,26 +93,37 @@ def _hung(facts: Facts, node: ChildSnapshot) -> Why | None:
 
 
 def _slow(facts: Facts, node: ChildSnapshot) -> Why | None:
-    trend, limits = facts.trend, facts.limits
-    full = limits.mailbox is not None and node.mailbox >= limits.mailbox
-    if node.mailbox <= FEW and not (full or facts.senders):
+    trend, limits, queue = facts.trend, facts.limits, facts.queue
+    if not queue.first:
+        return None
+    full = queue.longest and (facts.senders or (limits.mailbox is not None and node.mailbox >= limits.mailbox))
+    if queue.depth <= FEW and not full:
         return None
     if trend is None or trend.seconds <= 0:
         rate, pace = 0.0, ""
     else:
         rate = trend.handled / trend.seconds
-        pace = f"handles {_rate(rate)} and gets {_rate(trend.arrived / trend.seconds)}"
-    behind = node.mailbox / rate if rate else None
-    if not (full or facts.senders) and behind is not None and behind < SLOW:
+        does = ("handles", "gets") if queue.takers == 1 else ("and its pool handle", "get")
+        pace = f"{does[0]} {_rate(rate)} and {does[1]} {_rate(trend.arrived / trend.seconds)}"
+    behind = queue.waiting / rate if rate else None
+    if not full and behind is not None and behind < SLOW:
         return None
-    wait = count(node.mailbox, "message waits", "messages wait") + (
+    wait = count(queue.waiting, "message waits", "messages wait") + (
         f", {seconds(behind)} of work" if behind is not None else ""
     )
-    happened = f"{pace}: {wait}" if pace else f"is behind: {wait}"
-    rule = _mailbox_rule(facts) if full or facts.senders else ""
-    more = f"more processes: actorctl resize {_of_its_pool(node)} {limits.size + 1}"
-    look = f"see where the time goes: actorctl stacks {node.path}"
-    return Why(Verdict.SLOW, happened.replace(": ", ", so ", 1) if pace else happened, rule, "", f"{look}; {more}")
+    happened = f"{pace}, so {wait}" if pace else f"is behind: {wait}"
+    rule = _mailbox_rule(facts) if full else ""
+    return Why(Verdict.SLOW, happened, rule, "", _quicker(facts, node))
+
+
+def _quicker(facts: Facts, node: ChildSnapshot) -> str:
+    """What to do about messages that wait."""
+    queue, pool = facts.queue, _of_its_pool(node)
+    look = f"see where the time goes: actorctl stacks {node.path if queue.takers == 1 else pool}"
+    more = f"actorctl resize {pool} {facts.limits.size + 1}"
+    if queue.by == Routing.BY_KEY:
+        return f"{look}; messages of one key are for one process, so only where its keys are many do more help: {more}"
+    return f"{look}; more processes: {more}"
 
 
 def _degraded(_facts: Facts, node: ChildSnapshot) -> Why | None:
@@ -129,13 +145,22 @@ def _healthy(facts: Facts, node: ChildSnapshot) -> Why:
     what = f"is well: life {node.life} runs{'' if node.node is None else f' on {node.node}'}{up}"
     if node.kind == "actor":
         doing = "it is idle" if node.handling is None else f"it handles {node.handling}"
-        done = count(sum(node.fates.values()), "message is", "messages are")
-        here = count(node.mailbox, "message waits or is", "messages wait or are")
-        waits = "none waits" if node.mailbox == 0 else f"{here} being handled"
-        what += f", {doing}, {waits}, {done} over"
+        what += f", {doing}, {_queue(facts, node)}"
     if facts.exits:
         what += f"; its last end was {ago(facts.exits[-1].ago)} ({facts.exits[-1].reason})"
     return Why(Verdict.HEALTHY, what)
+
+
+def _queue(facts: Facts, node: ChildSnapshot) -> str:
+    """What waits, and what is over: of an actor, or of one process of a pool."""
+    queue = facts.queue
+    shared = queue.takers > 1
+    here = count(queue.depth, "message waits or is", "messages wait or are")
+    waits = "none waits" if queue.depth == 0 else f"{here} being handled"
+    waits += " in its pool" if shared else ""
+    if shared or queue.by:
+        return f"{waits}, {count(queue.ended, 'message', 'messages')} of this life are over"
+    return f"{waits}, {count(sum(node.fates.values()), 'message is', 'messages are')} over"
 
 
 def _mailbox_rule(facts: Facts) -> str:

@@ -45,5 +45,7 @@ def supervisor(node: SupervisorSnapshot) -> Why:
             "",
             f"see: actorctl why {below[0].path}",
         )
-    what = f"is well: all of its {count(len(node.children), 'child', 'children')} run ({node.strategy})"
+    number = len(node.children)
+    below_it = "its only child runs" if number == 1 else f"all of its {count(number, 'child', 'children')} run"
+    what = f"is well: {below_it} ({node.strategy})"
     return Why(Verdict.HEALTHY, what, node.window)
