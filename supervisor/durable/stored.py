@@ -156,6 +156,10 @@ class StoredMailbox:
         """A delayed message is stored."""
         self.on_postponed(due)
 
+    def resumed(self) -> None:
+        """Senders go on in this turn of the loop: what they send next is handed over at its end."""
+        self._loop.call_soon(self._hand_over)
+
     def _hand_over(self) -> None:
         batch, self._accepting = self._accepting, []
         if not batch:  # it was handed over before the end of this turn
