@@ -65,3 +65,21 @@ async def test_no_message_tears_apart_what_is_stored_together(tmp_path):
     await stored.settled()
     assert [Settle, SaveState] == next(kinds for kinds in store.kinds if Settle in kinds)
     await store.close()
+
+
+async def test_the_next_group_is_handed_over_before_the_last_one_goes_to_the_process(tmp_path):
+    """The store is at work while the loop dispatches, and not after that."""
+    store = Groups(tmp_path / "shop.db")
+    await store.open()
+    loop = asyncio.get_running_loop()
+    seen = []
+    stored = StoredMailbox(store, "ledger", RecoveredMailbox(0, 0, 0, {}), loop, print)
+    stored.on_entered_batch = lambda batch: loop.call_soon(lambda: seen.append(list(store.groups)))
+
+    async def send():
+        for _ in range(3):
+            await stored.accept_tell("Charge", b"1", Classes({}, []), None)
+
+    await asyncio.gather(send(), send())
+    assert [[2, 2], [2, 2, 2], [2, 2, 2]] == [*seen, store.groups][:3]
+    await store.close()
