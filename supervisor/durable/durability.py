@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple
 
 from actors.protocol.protocol import protocol_of
 from supervisor.durable.mailbox import DurableMailbox
-from supervisor.durable.stored import StoredMailbox
+from supervisor.durable.stored import StoredMailbox, go_on, until_settled
 from supervisor.process.boxes import Boxes, LeftBox
 from supervisor.specs import AnySpec, ChildSpec, SupervisorSpec
 from supervisor.store.errors import StoreError
@@ -99,13 +99,24 @@ class Durability:
         """Read what the store has of a spec and everything below it, which will be at that path.
 
         Raises:
-            StoreError: it cannot be read.
+            StoreError: it cannot be read, or what an actor of that path has left cannot be stored.
         """
         for at, child in durable_in(spec, path):
             name = self._name(at)
+            await self.left(at)
             recovered, left = await self._store.recover(name), self.boxes.left(at)
             rows, more = await self._first(name, left, child.mailbox) if recovered.waiting else ([], False)
             self._prepared[at] = Prepared(recovered, rows, more, left)
+
+    async def left(self, path: str) -> None:
+        """Wait until all is stored that an actor has left which is gone from the tree.
+
+        Raises:
+            StoreError: it cannot be stored now.
+        """
+        former = self._mailboxes.get(path)
+        if former is not None:
+            await former.settled()
 
     async def _first(self, name: str, left: list[LeftBox], window: int) -> tuple[list[StoredMessage], bool]:
         """The first messages of a mailbox, and whether there are others: all that lives before may have begun."""
@@ -124,6 +135,8 @@ class Durability:
         """The mailbox of a spec that was prepared."""
         recovered, rows, more, left = self._prepared.pop(path)
         former = self._mailboxes.get(path)  # of a spec that was deleted: what was sent to it goes on
+        if former is not None:
+            go_on(former, recovered)
         stored = former or StoredMailbox(self._store, self._name(path), recovered, self._loop, self._trouble)
         self._mailboxes[path] = stored
         mailbox = DurableMailbox(stored, self.boxes, path, protocol_of(spec.actor), **parts)
@@ -138,7 +151,7 @@ class Durability:
         try:
             async with asyncio.timeout(LAST):
                 for stored in self._mailboxes.values():
-                    await stored.settled()
+                    await until_settled(stored)
         except TimeoutError:
             pass  # the store fails; what it has not stored was not acknowledged
         await self._store.close()

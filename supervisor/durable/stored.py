@@ -15,7 +15,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from typing import Final
 
@@ -82,8 +82,8 @@ class StoredMailbox:
         self.store = store
         self.name = name
         self.numbers = SequenceNumbers()
-        self.numbers.next = recovered.last_seq + 1
-        self.states = {member: state.data for member, state in recovered.states.items()}
+        self.states: dict[str, bytes] = {}
+        go_on(self, recovered)
         self.keys: dict[int, str] = {}
         self.noted: frozenset[int] = frozenset()
         self.on_entered: Callable[[int, Entry], None]
@@ -108,11 +108,17 @@ class StoredMailbox:
         return not (self._accepting or self._handed_over or self._next or self._storing)
 
     async def settled(self) -> None:
-        """Wait until nothing is being stored."""
+        """Wait until nothing is being stored.
+
+        Raises:
+            StoreError: a transaction could not be stored. It is tried again.
+        """
         while not self.quiet:
             self._want()
             self._quiet.clear()
             await self._quiet.wait()
+            if self.writing.error is not None and not self.quiet:
+                raise StoreError(f"what {self.name} has handled is not stored yet: {self.writing.error}")
 
     # ---- messages enter
 
@@ -149,16 +155,16 @@ class StoredMailbox:
         self.on_entered(seq, entry)
 
     def entered_batch(self, batch: Batch) -> None:
-        """Tells are stored."""
+        """Tells are stored, and their senders go on in this turn of the loop.
+
+        What these send next is handed over before the batch goes to the process: both are at work then.
+        """
+        self._loop.call_soon(self._hand_over)
         self.on_entered_batch(batch)
 
     def postponed(self, due: float) -> None:
         """A delayed message is stored."""
         self.on_postponed(due)
-
-    def resumed(self) -> None:
-        """Senders go on in this turn of the loop: what they send next is handed over at its end."""
-        self._loop.call_soon(self._hand_over)
 
     def _hand_over(self) -> None:
         batch, self._accepting = self._accepting, []
@@ -288,6 +294,7 @@ class StoredMailbox:
         if error is not None:
             self.writing.note(error)
             self._loop.call_later(RETRY, self._store_transaction)
+            self._quiet.set()  # who waits looks at the error
             return
         self.writing.note(None)
         stored, self._storing = self._storing, None
@@ -327,6 +334,19 @@ class StoredMailbox:
     def _look_quiet(self) -> None:
         if self.quiet:
             self._quiet.set()
+
+
+def go_on(stored: StoredMailbox, recovered: RecoveredMailbox) -> None:
+    """Go on from what the store has: while there was no actor, it may have been moved, discarded or requeued."""
+    stored.numbers.next = max(stored.numbers.next, recovered.last_seq + 1)
+    stored.states = {member: state.data for member, state in recovered.states.items()}
+
+
+async def until_settled(stored: StoredMailbox) -> None:
+    """Wait until nothing is being stored, however long the store fails."""
+    while not stored.quiet:
+        with suppress(StoreError):
+            await stored.settled()
 
 
 def _error_of(future: asyncio.Future[None]) -> StoreError | None:

@@ -37,9 +37,6 @@ class Entering(Protocol):
     def postponed(self, due: float) -> None:
         """A delayed message is stored."""
 
-    def resumed(self) -> None:
-        """Senders go on in this turn of the loop."""
-
     def settle(self, seq: int) -> None:
         """A stored message has ended."""
 
@@ -203,7 +200,6 @@ class StoringTells:
         for future in self._waiting:
             if not future.done():
                 future.set_result(None)
-        mailbox.resumed()  # the next commit comes before the way to the process: both are at work then
         mailbox.entered_batch(QueuedTells(first, self._payloads, self._classes, self.trace))
 
     def failed(self, error: StoreError) -> None:
@@ -254,9 +250,9 @@ class StoringParcel:
 
     def arrive(self, first: int, mailbox: Entering) -> None:
         """See `Stored`."""
-        mailbox.entered_batch(QueuedBulk(first, TELL, self._sender, None, self._parcel, self._classes, self._trace))
         if not self.over.done():
             self.over.set_result(None)
+        mailbox.entered_batch(QueuedBulk(first, TELL, self._sender, None, self._parcel, self._classes, self._trace))
 
     def failed(self, error: StoreError) -> None:
         """See `Stored`."""

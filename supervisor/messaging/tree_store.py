@@ -114,6 +114,7 @@ class TreeStore:
         if mailbox is not None:
             await mailbox.requeue(letter)
         else:
+            await self._left(found.mailbox)
             await self._store.commit([RequeueDeadLetter(letter, found.mailbox)])
 
     async def drop(self, letter: int) -> None:
@@ -146,6 +147,8 @@ class TreeStore:
             UsageError: one of them is in the tree.
             StoreError: the store fails; nothing was moved.
         """
+        await self._left(name)
+        await self._left(to)
         return await self._store.move(self._gone(name), self._gone(to))
 
     async def discard(self, name: str) -> int:
@@ -155,6 +158,7 @@ class TreeStore:
             UsageError: it is in the tree.
             StoreError: the store fails; nothing was deleted.
         """
+        await self._left(name)
         return await self._store.discard(self._gone(name))
 
     # ---- inside
@@ -172,6 +176,16 @@ class TreeStore:
                 f"{self._path} finds actors by name: root.store.dead_letters('ledger'); {name!r} is no str"
             )
         return absolute(self._path, name).removeprefix(f"{self._path}/")
+
+    async def _left(self, name: str) -> None:
+        """Wait until all is stored that an actor has left which is gone from the tree; none is waited for.
+
+        Raises:
+            StoreError: it cannot be stored now.
+        """
+        durability = self._tree.durability
+        if durability is not None and self._live(self._name(name)) is None:
+            await durability.left(absolute(self._path, name))
 
     def _gone(self, name: str) -> str:
         if self._live(self._name(name)) is not None:

@@ -65,6 +65,7 @@ class Children(Lifecycle):
                 discarded before this comes out. A second cancellation does not wait for that.
             SupervisorBusy: already_started, already_present, max_children, restarting or stopping, see `answer`.
             NoSuchChild: there is no supervisor of that name.
+            StoreError: what the store has of a durable actor cannot be read, or is not stored yet. Nothing was started.
         """
         return await child_management.start(self._engine_now(), spec, under)
 

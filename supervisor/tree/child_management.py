@@ -59,7 +59,7 @@ async def start(root: Engine, spec: AnySpec, under: str) -> str:
         check_places(spec)
     if spec.needs_main:
         engine.tree.launcher.check_main()
-    if durability is not None:
+    if durability is not None and all(terms.name not in engine.children for terms in spec.terms()):  # else refused
         await durability.prepare(spec, f"{engine.path}/{spec.name}")
     call = engine.start_child(spec)
     try:

@@ -37,7 +37,7 @@ from supervisor.durable.asks import DurableAsk, HeldAsk
 from supervisor.durable.intake.beyond import Beyond
 from supervisor.durable.intake.keys import Keys
 from supervisor.durable.rows import beside_of, is_plain, restored, runs
-from supervisor.durable.stored import StoredMailbox
+from supervisor.durable.stored import StoredMailbox, until_settled
 from supervisor.durable.storing import Storing, StoringParcel
 from supervisor.mailbox.askers import Asker, PendingAsk
 from supervisor.mailbox.intake.entry import Dropped, Entry, Patience, Taken, Wait
@@ -242,7 +242,7 @@ class DurableIntake(Intake):
 
     async def _refill(self, opened: int) -> None:
         if not self._last_loaded:
-            await self._stored.settled()  # what has ended is not to be read again
+            await until_settled(self._stored)  # what has ended is not to be read again
         known, room = self._last_stored, min(self._free, self._at_once)
         rows = await self._stored.store.messages(self._stored.name, self._last_loaded, room)
         if self.closed is not None or opened != self._opened:

@@ -13,7 +13,7 @@ import msgspec
 
 from actors.wire.kinds import TELL
 from supervisor.durable.asks import KeyedAsk
-from supervisor.durable.stored import StoredMailbox
+from supervisor.durable.stored import StoredMailbox, until_settled
 from supervisor.durable.storing import Storing
 from supervisor.mailbox.askers import Asker
 from supervisor.mailbox.intake.entry import Entry
@@ -100,7 +100,7 @@ class Keys:
                 return known.seq
             if entry.kind == TELL or self._attach(known.seq, asked):
                 return known.seq
-            await stored.settled()  # it has ended, and that is being stored
+            await until_settled(stored)  # it has ended, and that is being stored
             await asyncio.sleep(LOOK)
 
 
