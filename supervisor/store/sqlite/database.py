@@ -20,7 +20,7 @@ from supervisor.store.sqlite.causes import explained, loses_connection, of_one_g
 from supervisor.store.sqlite.connection import Sync, connect, touch
 from supervisor.store.sqlite.journal import Journal, row_of
 from supervisor.store.sqlite.mailboxes import Mailboxes
-from supervisor.store.sqlite.ownership import Ownership
+from supervisor.store.sqlite.ownership import Ownership, identity
 from supervisor.store.sqlite.queries import Queries
 from supervisor.store.writes import Write
 
@@ -55,7 +55,9 @@ class Database:
         self._keep_keys = keep_keys
         self._ownership: Ownership | None = None
         self._connection: sqlite3.Connection | None = None
-        self._file: tuple[int, int] | None = None  # device and inode of what is open
+        self._log = path.with_name(f"{path.name}-wal")
+        self._file: tuple[int, int] | None = None  # device and inode of what is open, and of its log
+        self._log_file: tuple[int, int] | None = None
         self._swept = 0.0
         self.failure: StoreError | None = None
 
@@ -152,9 +154,18 @@ class Database:
         if self.failure is not None:
             self._try_again()
         else:
+            self._look()
             self._catch_up()
 
     # ---- inside
+
+    def _look(self) -> None:
+        """Look whether what is stored can be found; a log that was deleted is lost with a kill."""
+        if self._connection is not None:
+            try:
+                self._connected()
+            except Exception as error:
+                self.failure = explained(self._path, error)
 
     def _catch_up(self) -> None:
         """Apply the journal. What fails is tried again later: it is stored."""
@@ -171,7 +182,7 @@ class Database:
         """
         with suppress(Exception):  # the failure stays
             with TemporaryFile(dir=self._path.parent) as file:
-                file.seek(_size(self._path.with_name(f"{self._path.name}-wal")))  # a limit may be that of a file
+                file.seek(_size(self._log))  # a limit may be that of a file
                 file.write(bytes(_ROOM))
             self._transaction(touch)
 
@@ -257,7 +268,7 @@ class Database:
                 raise
             self._mailboxes = Mailboxes(connection)
             self._connection = connection
-            self._file = _identity(self._path)
+            self._file, self._log_file = identity(self._path), identity(self._log)
         return self._connection
 
     def _disconnect(self) -> None:
@@ -269,11 +280,28 @@ class Database:
 
     def _check_file(self) -> None:
         """Check that what is written can be found: a file that was moved or deleted still takes writes."""
-        if self._file not in (None, _identity(self._path)):
+        if self._file not in (None, identity(self._path)):
             raise StoreError(
                 f"{self._path}: the file was moved, deleted or replaced while it was open. Nothing was stored. Put it "
                 f"back with its -wal file; to begin with another one, start the daemon anew"
             )
+        if self._ownership is not None:
+            self._ownership.check()
+        if self._connection is not None and self._log_file != identity(self._log):
+            self._save_log(self._connection)
+
+    def _save_log(self, connection: sqlite3.Connection) -> None:
+        """The write-ahead log was moved or deleted: write what it has into the file, and begin another one.
+
+        It is open here, and nobody else would find it.
+        """
+        ((busy, _, _),) = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        if busy:
+            raise StoreError(
+                f"{self._log} was moved or deleted while it was open, and another program reads the store, so what the "
+                f"log has cannot be written into {self._path.name} yet. End that program"
+            )
+        self._disconnect()
 
 
 def _nothing(connection: sqlite3.Connection) -> None:
@@ -309,11 +337,3 @@ def _size(path: Path) -> int:
         return path.stat().st_size
     except FileNotFoundError:
         return 0
-
-
-def _identity(path: Path) -> tuple[int, int] | None:
-    try:
-        status = os.stat(path)  # noqa: PTH116 - in each transaction
-    except OSError:
-        return None
-    return status.st_dev, status.st_ino

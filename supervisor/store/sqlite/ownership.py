@@ -47,7 +47,20 @@ class Ownership:
         except BaseException:
             close_fd(self._file)
             raise
+        self._identity = identity(self._file)
         _owned[database] = os.getpid()
+
+    def check(self) -> None:
+        """Check that the lock can be found: where its file was deleted, another process could take the store, too.
+
+        Raises:
+            StoreError: it cannot.
+        """
+        if identity(self._lock) != self._identity:
+            raise StoreError(
+                f"{self._lock} was moved, deleted or replaced while the store was open, so another daemon may have the "
+                f"store by now. Nothing was stored. Start this daemon anew"
+            )
 
     def release(self) -> None:
         """Let another process have it."""
@@ -73,6 +86,15 @@ class Ownership:
         with suppress(OSError):  # a full disk: the lock holds, and its error will not name the owner
             os.ftruncate(self._file, 0)
             os.pwrite(self._file, f"{os.getpid()}\n".encode(), 0)
+
+
+def identity(file: Path | int) -> tuple[int, int] | None:
+    """Device and inode of a file, of its path or descriptor; None where it cannot be found."""
+    try:
+        status = os.stat(file)  # noqa: PTH116 - in each transaction
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
 
 
 def _pid_in(file: int) -> int | None:

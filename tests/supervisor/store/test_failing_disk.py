@@ -7,6 +7,7 @@ import errno
 import os
 import random
 import resource
+import shutil
 import signal
 import subprocess
 
@@ -16,7 +17,7 @@ from supervisor.store import SQLiteStore, StoreError
 from supervisor.store.sqlite import connection
 from supervisor.store.writes import Accept, SaveState, Settle
 from tests.support.disk import FAULTS, Disk, library
-from tests.support.stored import row
+from tests.support.stored import row, seqs
 from tests.support.waiting import until
 
 LONG = bool(os.environ.get("ACTORS_LONG"))
@@ -254,3 +255,22 @@ async def test_a_file_that_is_deleted(tmp_path):
         await store.recover("ledger")
     await store.close()
     assert not (tmp_path / "shop.db").exists()
+
+
+@pytest.mark.parametrize("looks", ["idle", "busy"])
+async def test_a_log_that_is_deleted(tmp_path, looks):
+    """What it has is written into the file: no kill loses what was acknowledged."""
+    store = await opened(tmp_path / "shop.db")
+    await store.commit([Accept("ledger", [row(1)])])
+    (tmp_path / "shop.db-wal").unlink()
+    if looks == "busy":
+        await store.commit([Accept("ledger", [row(2)])])
+    else:
+        await store._thread.call(store._database.idle)
+    shutil.copytree(tmp_path, tmp_path / "killed")
+    killed = await opened(tmp_path / "killed" / "shop.db")
+    assert seqs(await killed.messages("ledger", 0, 9)) == ([1, 2] if looks == "busy" else [1])
+    await killed.close()
+    await store.commit([Accept("ledger", [row(3)])])
+    assert (tmp_path / "shop.db-wal").exists()
+    await store.close()

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from supervisor.store import SQLiteStore, StoreBusy
+from supervisor.store import SQLiteStore, StoreBusy, StoreError
 from tests.support.stored import accept, seqs
 
 ROOT = Path(__file__).parents[3]
@@ -128,3 +128,22 @@ async def test_a_fork_does_not_keep_the_lock(tmp_path):
         await store.close()
     finally:
         os.kill(fork, signal.SIGKILL)
+
+
+@pytest.mark.processes
+async def test_an_owner_whose_lock_was_deleted_stores_nothing_any_more(tmp_path):
+    """Another daemon may take the store then; it has all that was acknowledged before."""
+    path = tmp_path / "shop.db"
+    process = writer(path)
+    process.stdout.readline()
+    (tmp_path / "shop.db-lock").unlink()
+    *told, _ = [0, *map(int, process.stdout.read().split()), 0]
+    assert process.wait() == 1
+    process.stdout.close()
+    store = await opened(path)
+    assert (await store.recover("ledger")).last_seq >= told[-1]
+    (tmp_path / "shop.db-lock").rename(tmp_path / "elsewhere")
+    with pytest.raises(StoreError, match=r"shop.db-lock was moved, .* another daemon may have the store .* Start"):
+        await store.commit(accept("ledger", 10_000))
+    assert store.failure is not None
+    await store.close()
