@@ -58,7 +58,7 @@ def receive_segment(sock: socket.socket, announced: Announced) -> SharedAttachme
         EOFError: the other side is gone.
         UsageError: what came is not what was announced.
     """
-    data, ancillary, _, _ = sock.recvmsg(1, socket.CMSG_SPACE(_INT), socket.MSG_CMSG_CLOEXEC)
+    data, ancillary, flags, _ = sock.recvmsg(1, socket.CMSG_SPACE(_INT), socket.MSG_CMSG_CLOEXEC)
     if not data:
         raise EOFError
     for level, kind, rights in ancillary:
@@ -67,7 +67,8 @@ def receive_segment(sock: socket.socket, announced: Announced) -> SharedAttachme
             for more in fds[1:]:
                 close_fd(more)
             return Segment.adopt(fds[0], announced.size)
-    return LostSegment(announced.size)
+    cut = flags & socket.MSG_CTRUNC  # else it was lost before
+    return LostSegment(announced.size) if cut else LostSegment(announced.size, "a process that passes it on")
 
 
 class Descriptors:

@@ -18,7 +18,7 @@ import mmap
 import os
 import sys
 from collections.abc import Callable
-from typing import Any, Final, NoReturn
+from typing import Any, ClassVar, Final, NoReturn
 from weakref import WeakValueDictionary
 
 from actors.errors import UsageError
@@ -130,9 +130,19 @@ _ADOPTED: Final[WeakValueDictionary[tuple[int, int, int], Segment]] = WeakValueD
 
 
 class LostSegment(SharedAttachment):
-    """Stands for a segment whose descriptor could not be taken in: this process had none left."""
+    """Stands for a segment whose descriptor did not arrive.
 
-    __slots__ = ()
+    Args:
+        size: its bytes.
+        where: who had no descriptor left to take it in.
+    """
+
+    __slots__ = ("_where",)
+    lost: ClassVar[bool] = True
+
+    def __init__(self, size: int, where: str = "this process") -> None:
+        super().__init__(size)
+        self._where = where
 
     def view(self) -> NoReturn:
         """There are no bytes.
@@ -140,7 +150,11 @@ class LostSegment(SharedAttachment):
         Raises:
             OSError: always.
         """
-        raise OSError(errno.EMFILE, f"a value of {self.size} bytes arrived when this process had no descriptor left")
+        raise OSError(
+            errno.EMFILE,
+            f"a value of {self.size} bytes is lost: as it arrived, {self._where} had no descriptor left; close() values "
+            f"that are done with, or raise the limit (ulimit -n, or rlimits= in an actor's ChildSpec)",
+        )
 
     @property
     def value(self) -> bytes:
@@ -270,3 +284,11 @@ def _mapped(fd: int, size: int) -> mmap.mmap:
         return mmap.mmap(fd, size, flags=mmap.MAP_SHARED | populate, prot=mmap.PROT_READ, **_UNTRACKED)
     except PermissionError:  # Linux before 6.7 allows only private mappings of what is sealed against writing
         return mmap.mmap(fd, size, flags=mmap.MAP_PRIVATE | populate, prot=mmap.PROT_READ, **_UNTRACKED)
+    except OSError as error:
+        if error.errno != errno.EMFILE:
+            raise
+        raise OSError(
+            errno.EMFILE,
+            f"this process has no descriptor left to open a value of {size} bytes; close() values that are done with, "
+            f"or raise the limit (ulimit -n, or rlimits= in an actor's ChildSpec)",
+        ) from None

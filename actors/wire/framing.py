@@ -13,7 +13,7 @@ from __future__ import annotations
 import struct
 from abc import ABC, abstractmethod
 from io import BytesIO
-from typing import Final
+from typing import ClassVar, Final
 
 from actors.errors import FrameTooLarge, WireError
 
@@ -63,9 +63,11 @@ class SharedAttachment(ABC):
 
     Attributes:
         size: its bytes.
+        lost: whether its descriptor did not arrive.
     """
 
     __slots__ = ("size",)
+    lost: ClassVar[bool] = False
 
     def __init__(self, size: int) -> None:
         self.size = size

@@ -45,6 +45,8 @@ def took_too_long(shown: str, timeout: float) -> AskTimeout:
 
 def _crash(error: ActorCrashed, *, idempotent: bool) -> str:
     reason = str(error) if error.report is None else str(error.report.reason)
+    if error.finished and error.report is None:
+        return f"was run, and its process lives: {error}"
     if error.finished:
         return f"was run, and its process ended before its result was out: {reason}"
     if idempotent:

@@ -54,6 +54,9 @@ class StreamSink(Asker, Protocol):
             WireError: there is no credit for it, or it does not have the promised type.
         """
 
+    def broken(self, error: ActorsError) -> None:
+        """An item was lost: the stream ends."""
+
 
 class FeedSource(Asker, Protocol):
     """Who sends the items that follow a message."""
@@ -155,6 +158,10 @@ class PendingStream:
         """See `Asker`; the items that arrived come first."""
         self._arrived.append(_Failure(error))
         self._news.set()
+
+    def broken(self, error: ActorsError) -> None:
+        """See `StreamSink`; its reader withdraws it."""
+        self.failed(error)
 
     async def read(self, timeout: float | None) -> AsyncGenerator[Any, None]:
         """The items, each within `timeout` seconds.

@@ -32,6 +32,7 @@ from supervisor.core.delivery.messages import UNKNOWN, QueuedMessage
 from supervisor.core.delivery.outcomes import crashed, error_of, fate_of, payload_of, too_late
 from supervisor.core.delivery.queue import MessageQueue
 from supervisor.mailbox.askers import Asker, FeedSource, PendingAsk, StreamSink
+from supervisor.mailbox.lost_values import item_lost, reply_lost
 from supervisor.mailbox.many import AskPart
 from supervisor.observe.dead_letters import DeadLetter, DeadReason
 
@@ -241,12 +242,17 @@ class Settlement:
         message = queue.finish(member, outcome.seq)
         if message is None:
             raise WireError(f"it answered message {outcome.seq}, which it does not have")
-        if outcome.kind == kinds.BESIDE:
-            self.replied_beside(message, attachments[0] if len(attachments) == 1 else None)
-        elif outcome.kind == kinds.SHARED_REPLY:
-            decode_sharing(partial(self.replied, message), outcome.payload, attachments)
-        else:
+        if outcome.kind not in (kinds.BESIDE, kinds.SHARED_REPLY):
             self.ended(message, outcome, given_up)
+        elif lost := reply_lost(self.name_of(message), self.path, attachments):
+            self.fates[_HANDLED] += 1
+            asker, _ = self.dismiss(message.seq)
+            if asker is not None:
+                asker.failed(lost)
+        elif outcome.kind == kinds.BESIDE:
+            self.replied_beside(message, attachments[0] if len(attachments) == 1 else None)
+        else:
+            decode_sharing(partial(self.replied, message), outcome.payload, attachments)
 
     def replied(self, message: QueuedMessage, payload: msgspec.Raw) -> None:
         """The common end of an ask."""
@@ -310,6 +316,9 @@ class Settlement:
             return  # the reader has gone; the cancellation is on its way
         if outcome.kind == kinds.WANT:
             cast("FeedSource", asker).wants(payload_of(outcome, Natural))
+            return
+        if outcome.kind == kinds.SHARED_ITEM and (lost := item_lost(self.name_of(message), self.path, attachments)):
+            cast("StreamSink", asker).broken(lost)
             return
         try:
             decode_sharing(cast("StreamSink", asker).item, outcome.payload, attachments)

@@ -22,6 +22,7 @@ from actors.wire.framing import MAX_MESSAGE, Carried
 from actors.wire.kinds import FEED, STREAM, TELL
 from supervisor.core.delivery.messages import UNKNOWN, Classes
 from supervisor.core.delivery.routing import Router
+from supervisor.mailbox.lost_values import check_arrived
 
 
 class Admitted(msgspec.Struct, frozen=True, gc=False):
@@ -95,6 +96,7 @@ class Admission:
 
         Raises:
             UsageError: the actor does not handle it, it is too large, or has no key.
+            MailboxFull: a value of it was lost, since the daemon had no descriptor left.
             WireError: its attachments do not fit.
         """
         packed = EncodedMessage(bytes(payload), beside, tuple(attachments) or None)
@@ -105,6 +107,7 @@ class Admission:
         handler = self._handlers[index]
         if beside is not None or attachments:
             check_beside(handler.message, beside or (), attachments)
+            check_arrived(handler.message.__qualname__, self._path, attachments)
         self._check_way(handler, kind)
         key = self._router.key_of(self._decoded(packed.data, attachments)) if self._router.by_key else None
         return Admitted(handler, packed, key, trace)

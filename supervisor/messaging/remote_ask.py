@@ -135,6 +135,11 @@ class RemoteAsk:
         attachments = arrived()
         self.post(kinds.SHARED_ITEM if attachments else kinds.ITEM, bytes(payload), attachments)
 
+    def broken(self, error: ActorsError) -> None:
+        """See `StreamSink`."""
+        self.failed(error)
+        self.withdraw()
+
     def grant(self, count: int) -> None:
         """The reader takes more items.
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import os
 import socket
 import struct
@@ -21,7 +22,7 @@ from typing import Final
 
 from actors.errors import UsageError, WireError
 from actors.ipc.descriptors import FULL, address_of, receive_segment, send_descriptor
-from actors.ipc.shared_memory import available
+from actors.ipc.shared_memory import LostSegment, available
 from actors.wire.framing import Announced, SharedAttachment
 from supervisor.ports.reading import AnyReader
 from supervisor.system.procfs import parent_of
@@ -29,6 +30,8 @@ from supervisor.system.procfs import parent_of
 _CREDENTIALS: Final = struct.Struct("3i")  # pid, uid, gid
 _BACKLOG: Final = 128  # connections that wait to be accepted
 _PAUSE: Final = 0.005  # seconds before a descriptor is sent again for which the system had no room
+_RETRY: Final = 0.1  # seconds before a connection is accepted for which this process had no descriptor
+_EXHAUSTED: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 
 
 class DescriptorListener:
@@ -37,6 +40,7 @@ class DescriptorListener:
     Attributes:
         name: of the abstract socket, empty where there is none.
         accepted: connections that no life has claimed, by process id.
+        exhausted: whether one that waits could not be accepted: this process has no descriptor left.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, reader: AnyReader) -> None:
@@ -44,6 +48,7 @@ class DescriptorListener:
         self.reader = reader
         self.name = ""
         self.accepted: dict[int, socket.socket] = {}
+        self.exhausted = False
         self._awaited: dict[int, Callable[[], None]] = {}  # lives that wait for their process to connect
         self._socket: socket.socket | None = None
         if available():
@@ -97,15 +102,23 @@ class DescriptorListener:
 
     def _readable(self) -> None:
         self._accept()
+        if self.exhausted:
+            self.loop.call_later(_RETRY, self._watch)
+        else:
+            self._watch()
+
+    def _watch(self) -> None:
         if self._socket is not None:
             self.reader.once(self._socket.fileno(), self._readable)
 
     def _accept(self) -> None:
         """Accept what has connected: children of this process alone."""
+        self.exhausted = False
         while self._socket is not None:
             try:
                 peer, _ = self._socket.accept()
-            except OSError:  # none waits, or there is no descriptor left: the process waits
+            except OSError as error:  # none waits, or it does so until there is a descriptor again
+                self.exhausted = error.errno in _EXHAUSTED
                 return
             pid, _, _ = _CREDENTIALS.unpack(peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size))
             if pid in self.accepted or parent_of(pid) != os.getpid():
@@ -121,7 +134,7 @@ class DescriptorListener:
 class LifeDescriptors:
     """The descriptors that pass between the daemon and one process."""
 
-    __slots__ = ("_leaving", "_listener", "_pid", "_socket", "_waiting")
+    __slots__ = ("_leaving", "_listener", "_lost", "_pid", "_socket", "_waiting")
 
     def __init__(self, listener: DescriptorListener, pid: int) -> None:
         self._listener = listener
@@ -129,6 +142,7 @@ class LifeDescriptors:
         self._pid = pid
         self._leaving: deque[SharedAttachment] = deque()
         self._waiting = False  # for a connection, or for room
+        self._lost = 0  # announced values whose descriptors wait in a connection that could not be accepted
 
     def send(self, attachment: SharedAttachment) -> None:
         """Send a descriptor, in order; when the socket takes none now, later."""
@@ -137,12 +151,15 @@ class LifeDescriptors:
             self._flush()
 
     def take(self, announced: Announced) -> SharedAttachment:
-        """The segment that a process has announced.
+        """The segment that a process has announced; a stand-in where this process has no descriptor left for it.
 
         Raises:
             WireError: it has passed none, or something else.
         """
         sock = self._connected()
+        if sock is None and self._listener.exhausted:
+            self._lost += 1
+            return LostSegment(announced.size)
         if sock is None:
             raise WireError("it announced a value in shared memory and has passed no descriptor")
         try:
@@ -161,7 +178,16 @@ class LifeDescriptors:
     def _connected(self) -> socket.socket | None:
         if self._socket is None:
             self._socket = self._listener.claim(self._pid)
+            if self._socket is not None and self._lost:
+                self._drop_lost(self._socket)
         return self._socket
+
+    def _drop_lost(self, sock: socket.socket) -> None:
+        """What was lost while there was no connection still waits in it, before what belongs to the next announcement."""
+        lost, self._lost = self._lost, 0
+        for _ in range(lost):
+            with contextlib.suppress(OSError, EOFError, UsageError):
+                receive_segment(sock, Announced(0))
 
     def _flush(self) -> None:
         self._waiting = False
