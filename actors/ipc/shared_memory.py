@@ -150,11 +150,7 @@ class LostSegment(SharedAttachment):
         Raises:
             OSError: always.
         """
-        raise OSError(
-            errno.EMFILE,
-            f"a value of {self.size} bytes is lost: as it arrived, {self._where} had no descriptor left; close() values "
-            f"that are done with, or raise the limit (ulimit -n, or rlimits= in an actor's ChildSpec)",
-        )
+        raise _exhausted(f"a value of {self.size} bytes is lost: as it arrived, {self._where} had no descriptor left")
 
     @property
     def value(self) -> bytes:
@@ -188,7 +184,12 @@ class Draft:
                 )
             self._memory: mmap.mmap | bytearray = bytearray(size)
             return
-        self._fd = os.memfd_create("actors-shared", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+        try:
+            self._fd = os.memfd_create("actors-shared", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+        except OSError as error:
+            if error.errno != errno.EMFILE:
+                raise
+            raise _exhausted(f"this process has no descriptor left to make a value of {size} bytes") from None
         try:
             os.ftruncate(self._fd, size)
         except BaseException:
@@ -287,8 +288,9 @@ def _mapped(fd: int, size: int) -> mmap.mmap:
     except OSError as error:
         if error.errno != errno.EMFILE:
             raise
-        raise OSError(
-            errno.EMFILE,
-            f"this process has no descriptor left to open a value of {size} bytes; close() values that are done with, "
-            f"or raise the limit (ulimit -n, or rlimits= in an actor's ChildSpec)",
-        ) from None
+        raise _exhausted(f"this process has no descriptor left to open a value of {size} bytes") from None
+
+
+def _exhausted(what: str) -> OSError:
+    remedy = "close() values that are done with, or raise the limit (ulimit -n, or rlimits= in an actor's ChildSpec)"
+    return OSError(errno.EMFILE, f"{what}; {remedy}")

@@ -135,6 +135,7 @@ class SendMany(msgspec.Struct, frozen=True, array_like=True, tag=34):
         blocking: as in `Send`.
         messages: as one encoded array.
         trace: as in `Envelope`, of all of them.
+        first: the index of the first in its call, of which several such frames may come.
     """
 
     to: str
@@ -145,6 +146,7 @@ class SendMany(msgspec.Struct, frozen=True, array_like=True, tag=34):
     blocking: bool
     messages: msgspec.Raw
     trace: Trace | None = None
+    first: Natural = 0
 
 
 class MoreItems(msgspec.Struct, frozen=True, array_like=True, tag=26):

@@ -223,10 +223,12 @@ class DurableMailbox(Mailbox):
         waits = self.intake.rest_stored and self.closed is None
         return not waits and not self.consumers.depth and self.stored.quiet
 
-    def not_taken(self, name: str, timeout: float | None) -> AskTimeout:
+    def not_taken(self, name: str, timeout: float | None, late: TimeoutError) -> AskTimeout:
         """See `Mailbox.not_taken`."""
+        del late
+        within = "in time" if timeout is None else f"within {timeout} s"
         return AskTimeout(
-            f"{self.path} did not store {name} within {timeout} s; it was not sent: the store is busy, or it fails",
+            f"{self.path} did not store {name} {within}; it was not sent: the store is busy, or it fails",
             started=False,
         )
 

@@ -193,10 +193,11 @@ class Mailbox:
         """The error of an ask that does not wait for an actor that is down."""
         return unserved(self.path, self._last_report)
 
-    def not_taken(self, name: str, timeout: float | None) -> AskTimeout:
-        """The error of an ask that did not enter in time."""
-        waiting = f"{self.capacity.waiting} messages wait"
-        return AskTimeout(f"{self.path} had no room for {name} within {timeout} s: {waiting}", started=False)
+    def not_taken(self, name: str, timeout: float | None, late: TimeoutError) -> AskTimeout:
+        """The error of an ask that did not enter in so many seconds; `late` may say what was in its way."""
+        within = "in time" if timeout is None else f"within {timeout} s"
+        why = str(late) or f"{self.capacity.waiting} messages wait"
+        return AskTimeout(f"{self.path} had no room for {name} {within}: {why}", started=False)
 
     def withdraw(self, seq: int) -> None:
         """The asker no longer waits: a message that has not begun will not begin."""

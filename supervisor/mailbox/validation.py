@@ -20,7 +20,7 @@ from actors.wire.attachments import EncodedMessage, check_beside, decode_sharing
 from actors.wire.codec import encode
 from actors.wire.framing import MAX_MESSAGE, Carried
 from actors.wire.kinds import FEED, STREAM, TELL
-from supervisor.core.delivery.messages import UNKNOWN, Classes
+from supervisor.core.delivery.messages import UNKNOWN, Classes, tag_of
 from supervisor.core.delivery.routing import Router
 from supervisor.mailbox.lost_values import check_arrived
 
@@ -103,7 +103,7 @@ class Admission:
         self._check_size("the message", packed.size)
         index = self._classes.of(packed.data)
         if index == UNKNOWN:
-            raise UsageError(f"{self._path} does not handle this message")
+            raise UsageError(f"{self._path} does not handle {tag_of(packed.data)}")
         handler = self._handlers[index]
         if beside is not None or attachments:
             check_beside(handler.message, beside or (), attachments)
@@ -111,6 +111,10 @@ class Admission:
         self._check_way(handler, kind)
         key = self._router.key_of(self._decoded(packed.data, attachments)) if self._router.by_key else None
         return Admitted(handler, packed, key, trace)
+
+    def class_of(self, data: bytes) -> int:
+        """The index of the class of an encoded message, UNKNOWN where the actor does not handle it."""
+        return self._classes.of(data)
 
     def check_stored(self, payload: bytes) -> Admitted:
         """Check bytes that were kept for the actor; of another version of its code they may be.

@@ -19,7 +19,6 @@ import msgspec
 
 from actors.errors import (
     ActorsError,
-    AskTimeout,
     CallCycle,
     MailboxFull,
     NoSuchActor,
@@ -29,6 +28,7 @@ from actors.wire.attachments import EncodedMessage
 from actors.wire.framing import MAX_FRAME, Carried
 from actors.wire.from_child import Send, SendMany
 from actors.wire.kinds import ASK, TELL
+from supervisor.core.delivery.messages import tag_of
 from supervisor.mailbox.intake.bulk import Part
 from supervisor.mailbox.intake.entry import Dropped, Entry, Patience, Taken, Wait
 from supervisor.mailbox.mailbox import Mailbox
@@ -108,7 +108,7 @@ class ActorSends:
             self._check_wait(frame, mailbox, asker)
             entered = self._post(frame, asker, mailbox, message)
             if isinstance(entered, Wait):
-                self._wait_for_room(frame, asker, mailbox, entered, message.packed.size)
+                self._wait_for_room(frame, asker, mailbox, entered, message)
             elif asker is not None:
                 self._entered(frame, asker, mailbox, entered)
         except WireError:
@@ -130,7 +130,7 @@ class ActorSends:
         try:
             self._asks.begin(asker)
             mailbox = self._tree.registry.find(frame.to)
-            parts = mailbox.bulk.check_bytes(frame.messages, frame.kind, self._path, frame.trace)
+            parts = mailbox.bulk.check_bytes(frame.messages, frame.kind, self._path, frame.trace, frame.first)
             self._check_wait(frame, mailbox, asker)
             size = memoryview(frame.messages).nbytes
             self._check_in_line(size)
@@ -208,12 +208,15 @@ class ActorSends:
         asker.withdraw = lambda: mailbox.withdraw(seq)
         asker.credit = lambda count: mailbox.dispatcher.credit(seq, count)
 
-    def _wait_for_room(self, frame: Send, asker: RemoteAsk | None, mailbox: Mailbox, wait: Wait, size: int) -> None:
+    def _wait_for_room(
+        self, frame: Send, asker: RemoteAsk | None, mailbox: Mailbox, wait: Wait, message: Admitted
+    ) -> None:
         """Wait for room in a task.
 
         Raises:
             MailboxFull: too many bytes of this actor wait.
         """
+        size = message.packed.size
         try:
             self._check_in_line(size)
         except MailboxFull:
@@ -226,9 +229,8 @@ class ActorSends:
         async def enter() -> None:
             try:
                 entered = await wait.taken(frame.deadline)
-            except TimeoutError:
-                late = AskTimeout(f"{mailbox.path} had no room in time", started=False)
-                self._refuse(frame, asker, late, mailbox)
+            except TimeoutError as late:
+                self._refuse(frame, asker, mailbox.not_taken(message.name, None, late), mailbox)
             except ActorsError as error:
                 self._refuse(frame, asker, error, mailbox)
             else:
@@ -292,7 +294,7 @@ class ActorSends:
             DeadLetter(
                 actor=frame.to[:MAX_PATH],
                 message=None,
-                message_type="?",
+                message_type=tag_of(bytes(frame.message)),
                 sender=self._mailbox.path,
                 reason=DeadReason.NO_SUCH_ACTOR if isinstance(error, NoSuchActor) else DeadReason.UNDECODABLE,
                 detail=str(error),

@@ -83,7 +83,7 @@ class MailboxRef(ActorRef):
                 if asker.seq:
                     mailbox.withdraw(asker.seq)
                 if isinstance(error, TimeoutError):
-                    raise mailbox.not_taken(name_of(message), timeout) from None
+                    raise mailbox.not_taken(name_of(message), timeout, error) from None
                 raise
         return asker
 
@@ -217,8 +217,8 @@ class MailboxRef(ActorRef):
         error: ActorsError
         try:
             await self._mailbox.bulk.post(parts, call)
-        except TimeoutError:
-            error = self._mailbox.not_taken("all of these messages", timeout)
+        except TimeoutError as late:
+            error = self._mailbox.not_taken("all of these messages", timeout, late)
         except ActorStopped as stopped:
             error = stopped
         else:

@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from actors.errors import ActorsError, AskTimeout
+from actors.errors import ActorsError
 from actors.protocol.protocol import Handler
 from actors.wire import kinds
 from actors.wire.codec import encode
@@ -57,8 +57,8 @@ class RemoteMany:
         error: ActorsError
         try:
             await self._mailbox.bulk.post(self._parts, call)
-        except TimeoutError:
-            error = AskTimeout(f"{self._mailbox.path} had no room in time", started=False)
+        except TimeoutError as late:
+            error = self._mailbox.not_taken("all of these messages", None, late)
         except ActorsError as refused:
             error = refused
         else:

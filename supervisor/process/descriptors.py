@@ -183,7 +183,7 @@ class LifeDescriptors:
         return self._socket
 
     def _drop_lost(self, sock: socket.socket) -> None:
-        """What was lost while there was no connection still waits in it, before what belongs to the next announcement."""
+        """What was lost while there was no connection waits in it, before what belongs to the next announcement."""
         lost, self._lost = self._lost, 0
         for _ in range(lost):
             with contextlib.suppress(OSError, EOFError, UsageError):

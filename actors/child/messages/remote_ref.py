@@ -120,16 +120,22 @@ class RemoteRef(ActorRef):
         try:
             for chunk in chunks(listed(self.path, messages)):
                 if isinstance(chunk, Message):
-                    await self.tell(chunk)
+                    await self._tell_one(chunk, taken)
                     taken += 1
                     continue
-                with self._sent_many(chunk, TELL, None) as (correlation, ends):
+                with self._sent_many(chunk, TELL, None, first=taken) as (correlation, ends):
                     answer = await self._transport.answer(correlation, None)
                 taken += len(chunk) if answer.kind == kinds.ACCEPTED else len(ends)
                 _open(answer, None)
         except BaseException as error:
             note_taken(error, taken)
             raise
+
+    async def _tell_one(self, message: Message[Any], index: int) -> None:
+        try:
+            await self.tell(message)
+        except UsageError as error:
+            raise UsageError(f"message {index} of this call: {error}") from None
 
     async def ask_many(
         self, messages: Iterable[Message[R]], *, timeout: float | None = ASK_TIMEOUT, when_down: WhenDown = "wait"
@@ -144,7 +150,8 @@ class RemoteRef(ActorRef):
                 results.append(await self._settled(chunk, until, when_down))
                 continue
             blocking, answer = self._transport.blocks(), None
-            sent = self._sent_many(chunk, ASK, until, fail_if_down=when_down == "fail", blocking=blocking)
+            fails = when_down == "fail"
+            sent = self._sent_many(chunk, ASK, until, fail_if_down=fails, blocking=blocking, first=len(results))
             with sent as (correlation, ends), suppress(TimeoutError):
                 answer = await self._transport.answer(correlation, until)
             results += self._results(chunk, answer, ends)
@@ -171,7 +178,7 @@ class RemoteRef(ActorRef):
                 results += super().call_many([chunk], timeout=left)
                 continue
             answer = None
-            sent = self._sent_many(chunk, ASK, until, blocking=True)
+            sent = self._sent_many(chunk, ASK, until, blocking=True, first=len(results))
             with sent as (correlation, ends), suppress(TimeoutError):
                 answer = self._transport.block(correlation, until)
             results += self._results(chunk, answer, ends)
@@ -184,16 +191,21 @@ class RemoteRef(ActorRef):
         kind: BulkKind,
         until: float | None,
         *,
+        first: int,
         fail_if_down: bool = False,
         blocking: bool = False,
     ) -> Iterator[tuple[int, list[End]]]:
-        """Send messages together; gives the number of their answer, and what has ended until it arrives."""
+        """Send messages of a call together, from this index on.
+
+        Gives the number of their answer, and what has ended until it arrives.
+        """
         number = self._transport.correlate()
         ends = self._transport.ends[number] = []
         raw = msgspec.Raw(messages.encoded)
         try:
             trace = self._transport.trace()
-            self._transport.send(encode(SendMany(self.path, kind, number, until, fail_if_down, blocking, raw, trace)))
+            options = (until, fail_if_down, blocking)
+            self._transport.send(encode(SendMany(self.path, kind, number, *options, raw, trace, first)))
             yield number, ends
         finally:
             del self._transport.ends[number]

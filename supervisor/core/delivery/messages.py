@@ -12,6 +12,7 @@ from actors.wire.kinds import TELL
 from actors.wire.to_child import Envelope
 
 UNKNOWN: Final = -1
+MAX_NAME: Final = 255  # characters of a tag that reports show; bytes of an actor may have any
 
 
 class QueuedMessage(Envelope[msgspec.Raw], frozen=True, array_like=True, gc=False):
@@ -127,7 +128,7 @@ class Classes(msgspec.Struct, frozen=True):
 def tag_of(payload: bytes) -> str:
     """The tag of a message of any class: its name, unless the class says another; "?" for bytes that are no message."""
     try:
-        return str(_read_tag(payload).tag)
+        return str(_read_tag(payload).tag)[:MAX_NAME]
     except (msgspec.MsgspecError, UnicodeDecodeError):
         return "?"
 

@@ -202,13 +202,23 @@ class Bulk:
             UsageError, ActorStopped: as `check`.
         """
         admitted = self._intake.check(message, kind)
+        self._intake.check_room(admitted)
         return Part(index, admitted, {admitted.handler})
 
-    def check_bytes(self, messages: msgspec.Raw, kind: int, sender: str, trace: str | None = None) -> list[Part]:
+    def check_bytes(
+        self, messages: msgspec.Raw, kind: int, sender: str, trace: str | None = None, first: int = 0
+    ) -> list[Part]:
         """Check encoded messages of another actor, by their classes; see `Admission.check_bytes`.
 
+        Args:
+            messages: as an array.
+            kind: TELL or ASK.
+            sender: path of the actor.
+            trace: their trace context.
+            first: the index of the first in its call.
+
         Raises:
-            UsageError: the actor does not handle one of them, or one is too large.
+            UsageError: the actor does not handle one of them, or one is too large; which one, is in the text.
             ActorStopped: the actor is down for good, or drains.
             WireError: they are no list, or have another length than may be.
         """
@@ -225,8 +235,14 @@ class Bulk:
         except msgspec.MsgspecError as error:
             raise WireError(f"the messages of one call are no list: {error}") from error
         self._check_count(len(singles))
-        checked = (self._intake.check_bytes(one, kind, None, (), sender, trace) for one in singles)
-        return [Part(index, admitted, {admitted.handler}) for index, admitted in enumerate(checked)]
+        parts = []
+        for index, one in enumerate(singles):
+            try:
+                admitted = self._intake.check_bytes(one, kind, None, (), sender, trace)
+            except UsageError as error:
+                raise UsageError(f"message {first + index} of this call: {error}") from None
+            parts.append(Part(index, admitted, {admitted.handler}))
+        return parts
 
     @staticmethod
     def _check_count(count: int) -> None:

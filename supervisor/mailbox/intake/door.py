@@ -103,9 +103,19 @@ class Door(IntakeChecks):
         held = budget.hold(attachments, self._path)
         if held is not None:
             return self._post(entry.holding(held), patience)
-        if patience is Patience.WAIT and self._overflow in (Overflow.WAIT, Overflow.DROP_OLDEST):
-            return budget.wait(self, entry, self._post_held)
+        waits = patience is Patience.WAIT and self._overflow in (Overflow.WAIT, Overflow.DROP_OLDEST)
+        if waits and (entry.sender is None or not budget.crowded):
+            return budget.wait(self, entry, self._path, self._post_held)
         raise budget.full(entry.message.name, self._path, self._remedy())
+
+    def check_room(self, message: Admitted) -> None:
+        """Check that there may be room for the shared values of a message.
+
+        Raises:
+            UsageError: there never is.
+        """
+        if self.budget is not None and message.packed.attachments is not None:
+            self.budget.fits(message.packed.attachments, self._path)
 
     def _post_held(self, entry: Entry) -> Taken | Wait | Dropped:
         """Post a message that has waited for room for its shared values.
@@ -209,7 +219,10 @@ class Door(IntakeChecks):
 
     def refuse(self, packed: EncodedMessage, sender: str | None, fate: Fate, detail: str) -> None:
         """Make a dead letter of bytes whose sender does not wait for an answer."""
-        queued = QueuedMessage(0, TELL, sender, None, msgspec.Raw(packed.data), packed.beside, None, packed.attachments)
+        handler = self._admission.class_of(packed.data)
+        queued = QueuedMessage(
+            0, TELL, sender, None, msgspec.Raw(packed.data), packed.beside, None, packed.attachments, handler
+        )
         self._settlement.dead_letter(queued, fate, detail)
 
     def fate_of(self, error: ActorsError) -> Fate:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable
 from typing import Final
 
@@ -19,6 +19,8 @@ from supervisor.clock import clock_of
 from supervisor.mailbox.intake.entry import Dropped, Entry, Taken, Wait
 
 Attachments = tuple[Carried, ...]
+
+_NAMED: Final = 3  # actors whose messages hold most
 
 
 class SharedBudget:
@@ -40,6 +42,7 @@ class SharedBudget:
         self._most_values = most_values
         self._loop = loop
         self._counts: dict[int, int] = {}  # messages that hold a value, by its key
+        self._holders: Counter[str] = Counter()  # how many values the messages for each actor hold
         self._line: deque[_Place] = deque()
 
     @property
@@ -50,11 +53,20 @@ class SharedBudget:
     def hold(self, attachments: Attachments, who: str) -> Attachments | None:
         """The same attachments, which hold room until they are gone; None when there is none now.
 
+        Args:
+            attachments: of a message.
+            who: the actor that it is for.
+
         Raises:
             UsageError: there never is room for so much.
         """
-        fits = self._fits(attachments, who)
-        return self._held(attachments) if fits and not self._line else None
+        fits = self.fits(attachments, who)
+        return self._held(attachments, who) if fits and not self._line else None
+
+    @property
+    def crowded(self) -> bool:
+        """Whether as many values wait for room as messages may hold: those of actors are descriptors of the daemon."""
+        return sum(len(place.attachments) for place in self._line) >= self._most_values
 
     def close(self, owner: object) -> None:
         """A mailbox is closed: its senders wait no more, and get their error."""
@@ -64,17 +76,32 @@ class SharedBudget:
                 place.grant(place.attachments)
         self._grant()
 
-    def wait(self, owner: object, entry: Entry, enter: Callable[[Entry], Taken | Wait | Dropped]) -> Wait:
-        """Wait for room, in the order of arrival; `enter` is called with the entry when there is."""
-        place = _Place(self, owner, entry, self._loop.create_future())
+    def wait(self, owner: object, entry: Entry, who: str, enter: Callable[[Entry], Taken | Wait | Dropped]) -> Wait:
+        """Wait for room, in the order of arrival; `enter` is called with the entry when there is.
+
+        Args:
+            owner: whose `close` ends the waiting.
+            entry: a message.
+            who: the actor that it is for.
+            enter: see above.
+        """
+        place = _Place(self, owner, entry, who, self._loop.create_future())
         self._line.append(place)
         return _WaitForRoom(place, enter)
 
     def full(self, what: str, who: str, remedy: str) -> MailboxFull:
         """The error of a sender that does not wait."""
-        return MailboxFull(
-            f"messages hold {self.values} shared values of {self.used} bytes, as many as the tree may have; {what} for "
-            f"{who} was not sent. {remedy}, or raise max_shared_bytes of the Supervisor"
+        raised = "the limit of descriptors (ulimit -n)" if self.most is None else "max_shared_bytes of the Supervisor"
+        return MailboxFull(f"{self.taken_by()}; {what} for {who} was not sent. {remedy}, or raise {raised}")
+
+    def taken_by(self) -> str:
+        """Who has the room, in words."""
+        bound = "" if self.most is None else f"{self.most} bytes (max_shared_bytes) or "
+        held = ", ".join(f"{count} for {who}" for who, count in self._holders.most_common(_NAMED))
+        waiting = f"; {len(self._line)} messages wait for room" if self._line else ""
+        return (
+            f"messages hold {self.values} shared values of {self.used} bytes ({held}), of at most {bound}"
+            f"{self._most_values} values{waiting}"
         )
 
     def leave(self, place: _Place) -> None:
@@ -83,33 +110,20 @@ class SharedBudget:
             self._line.remove(place)
         self._grant()
 
-    def release(self, key: int, size: int) -> None:
-        """A message no longer holds a value. Runs in any thread."""
+    def release(self, key: int, size: int, who: str) -> None:
+        """A message for an actor no longer holds a value. Runs in any thread."""
         with contextlib.suppress(RuntimeError):  # the loop is closed: nothing waits
             if asyncio._get_running_loop() is self._loop:  # noqa: SLF001 - the public one raises where there is none
-                self._release(key, size)
+                self._release(key, size, who)
             else:
-                self._loop.call_soon_threadsafe(self._release, key, size)
+                self._loop.call_soon_threadsafe(self._release, key, size, who)
 
-    # ---- inside
+    def fits(self, attachments: Attachments, who: str) -> bool:
+        """Whether there is room now for a message for an actor.
 
-    def _release(self, key: int, size: int) -> None:
-        left = self._counts[key] - 1
-        if left:
-            self._counts[key] = left
-            return
-        del self._counts[key]
-        self.used -= size
-        if self._line:
-            self._loop.call_soon(self._grant)
-
-    def _grant(self) -> None:
-        while self._line and (self._line[0].gone or self._fits(self._line[0].attachments, "")):
-            place = self._line.popleft()
-            if not place.gone:
-                place.grant(self._held(place.attachments))
-
-    def _fits(self, attachments: Attachments, who: str) -> bool:
+        Raises:
+            UsageError: there never is room for so much.
+        """
         new = {one.key: one.size for one in attachments if isinstance(one, SharedAttachment)}
         wanted = sum(new.values())
         if (self.most is not None and wanted > self.most) or len(new) > self._most_values:
@@ -122,16 +136,38 @@ class SharedBudget:
         fits = self.most is None or self.used + sum(more.values()) <= self.most
         return fits and len(self._counts) + len(more) <= self._most_values
 
-    def _held(self, attachments: Attachments) -> Attachments:
-        return tuple(self._hold(one) if isinstance(one, SharedAttachment) else one for one in attachments)
+    # ---- inside
 
-    def _hold(self, one: SharedAttachment) -> HeldAttachment:
+    def _release(self, key: int, size: int, who: str) -> None:
+        self._holders[who] -= 1
+        if not self._holders[who]:
+            del self._holders[who]
+        left = self._counts[key] - 1
+        if left:
+            self._counts[key] = left
+            return
+        del self._counts[key]
+        self.used -= size
+        if self._line:
+            self._loop.call_soon(self._grant)
+
+    def _grant(self) -> None:
+        while self._line and (self._line[0].gone or self.fits(self._line[0].attachments, self._line[0].who)):
+            place = self._line.popleft()
+            if not place.gone:
+                place.grant(self._held(place.attachments, place.who))
+
+    def _held(self, attachments: Attachments, who: str) -> Attachments:
+        return tuple(self._hold(one, who) if isinstance(one, SharedAttachment) else one for one in attachments)
+
+    def _hold(self, one: SharedAttachment, who: str) -> HeldAttachment:
+        self._holders[who] += 1
         if one.key in self._counts:
             self._counts[one.key] += 1
         else:
             self._counts[one.key] = 1
             self.used += one.size
-        return HeldAttachment(one, self)
+        return HeldAttachment(one, self, who)
 
 
 class HeldAttachment(SharedAttachment):
@@ -140,12 +176,13 @@ class HeldAttachment(SharedAttachment):
     That is when the message is settled: nothing else refers to it.
     """
 
-    __slots__ = ("__weakref__", "_budget", "_origin")
+    __slots__ = ("__weakref__", "_budget", "_origin", "_who")
 
-    def __init__(self, origin: SharedAttachment, budget: SharedBudget) -> None:
+    def __init__(self, origin: SharedAttachment, budget: SharedBudget, who: str) -> None:
         super().__init__(origin.size)
         self._origin = origin.origin
         self._budget = budget
+        self._who = who
 
     @property
     def origin(self) -> SharedAttachment:
@@ -163,16 +200,19 @@ class HeldAttachment(SharedAttachment):
         return self._origin.value
 
     def __del__(self) -> None:
-        self._budget.release(self._origin.key, self.size)
+        self._budget.release(self._origin.key, self.size, self._who)
 
 
 class _Place:
     """A sender's place in the line."""
 
-    __slots__ = ("_budget", "_granted", "attachments", "entry", "owner")
+    __slots__ = ("_budget", "_granted", "attachments", "entry", "owner", "who")
 
-    def __init__(self, budget: SharedBudget, owner: object, entry: Entry, granted: asyncio.Future[Attachments]) -> None:
+    def __init__(
+        self, budget: SharedBudget, owner: object, entry: Entry, who: str, granted: asyncio.Future[Attachments]
+    ) -> None:
         self.owner = owner
+        self.who = who
         self.entry = entry
         self.attachments = entry.message.packed.attachments or ()
         self._budget = budget
@@ -196,13 +236,15 @@ class _Place:
         """Wait until there is room, or until `deadline` on the monotonic clock; it is reserved then.
 
         Raises:
-            TimeoutError: there was none in time.
+            TimeoutError: there was none in time; the text says who has it.
         """
         now = clock_of(asyncio.get_running_loop()).monotonic()
         seconds = None if deadline is None else max(0.0, deadline - now)
         try:
             async with asyncio.timeout(seconds):
                 return await self._granted
+        except TimeoutError:
+            raise TimeoutError(self._budget.taken_by()) from None
         finally:
             self.leave()
 
