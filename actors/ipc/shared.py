@@ -13,8 +13,9 @@ import os
 import sys
 from collections.abc import Sequence
 from math import prod
+from operator import index
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self, SupportsIndex
 
 from actors.bounds import is_count
 from actors.errors import UsageError
@@ -33,7 +34,8 @@ View = memoryview  # the class has a method of that name
 
 _BYTES: Final = "|u1"
 _FORMATS: Final = frozenset("?bBhHiIlLqQefd")  # of the buffer protocol, which numpy reads in the same way
-_DTYPE: Final = 4096  # characters of a dtype
+_DTYPE: Final = 64 * 1024  # characters of a dtype
+_DIMENSIONS: Final = 64  # as numpy has
 
 
 class Shared(SharedValue):
@@ -94,7 +96,13 @@ class Shared(SharedValue):
         return cls._filled(data, view.format if plain else _BYTES, (view.shape or ()) if plain else (view.nbytes,))
 
     @classmethod
-    def allocate(cls, size: int | None = None, *, shape: int | Sequence[int] | None = None, dtype: Any = None) -> Self:
+    def allocate(
+        cls,
+        size: SupportsIndex | None = None,
+        *,
+        shape: SupportsIndex | Sequence[SupportsIndex] | None = None,
+        dtype: Any = None,
+    ) -> Self:
         """A value that is written in place by its maker, and sealed when it is sent or at the end of a `with` block.
 
         Args:
@@ -108,21 +116,21 @@ class Shared(SharedValue):
         """
         if (size is None) == (shape is None):
             raise UsageError("Shared.allocate takes a size in bytes, or shape= and dtype= of an array")
-        extent = tuple(shape) if isinstance(shape, Sequence) else (size if shape is None else shape,)
-        if not all(is_count(one, 0, MAX_SIZE) for one in extent):
-            raise UsageError(f"a Shared has a whole number of bytes, or a shape of such; it was given {extent!r}")
+        extent = _extent_of(size if shape is None else shape)
+        inner: tuple[int, ...] = ()
         words, item = _BYTES, 1
         if dtype is not None:
-            kind = _numpy().dtype(dtype)
-            words, item = _words_of(kind), kind.itemsize
-        total = item * prod(extent)  # type: ignore[arg-type]  # they were just checked
+            kind, inner = _kind_of(dtype)
+            words, item = _words_of(kind), kind.itemsize * prod(inner)
         if size is not None:
-            if size % item:
-                raise UsageError(f"{size} bytes are no whole number of {dtype} of {item} bytes each")
-            extent, total = (size // item,), size
-        if total > MAX_SIZE:
-            raise UsageError(f"a Shared has at most {MAX_SIZE} bytes, not {total}")
-        return cls(_draft(total), total, words, extent)  # type: ignore[arg-type]  # as above
+            if not item or extent[0] % item:
+                raise UsageError(f"{extent[0]} bytes are no whole number of {dtype} of {item} bytes each")
+            extent = (extent[0] // item,)
+        extent += inner
+        total = item * prod(extent[: len(extent) - len(inner)])
+        if total > MAX_SIZE or len(extent) > _DIMENSIONS:
+            raise UsageError(f"a Shared has at most {MAX_SIZE} bytes in {_DIMENSIONS} dimensions; {extent} is more")
+        return cls(_draft(total), total, words, extent)
 
     # ---- its bytes
 
@@ -308,15 +316,59 @@ def _numpy() -> Any:
     return np
 
 
+def _extent_of(shape: object) -> tuple[int, ...]:
+    """A shape as plain numbers.
+
+    Raises:
+        UsageError: it is none.
+    """
+    sizes = tuple(shape) if isinstance(shape, Sequence) and not isinstance(shape, str | bytes) else (shape,)
+    try:
+        extent = tuple(-1 if isinstance(one, bool) else index(one) for one in sizes)
+    except TypeError:
+        extent = (-1,)
+    if not all(is_count(one, 0, MAX_SIZE) for one in extent):
+        raise UsageError(
+            f"a Shared has a whole number of bytes from 0 to {MAX_SIZE}, or a shape of such numbers; it was given "
+            f"{shape!r}"
+        )
+    return extent
+
+
+def _kind_of(dtype: object) -> tuple[Any, tuple[int, ...]]:
+    """What numpy makes of a dtype, and the shape inside of it, which is a part of the array's.
+
+    Raises:
+        UsageError: numpy knows no such dtype.
+    """
+    numpy = _numpy()
+    try:
+        kind = numpy.dtype(dtype)
+    except (TypeError, ValueError, SyntaxError) as error:
+        raise UsageError(f"dtype={dtype!r} is none of numpy's: {error}") from None
+    return (kind, ()) if kind.subdtype is None else kind.subdtype
+
+
 def _words_of(dtype: Any) -> str:
     """A dtype as text.
 
     Raises:
-        UsageError: it has objects of this process in it.
+        UsageError: it has objects of this process in it, or no bytes, or fields that no text describes.
     """
     if dtype.hasobject:
         raise UsageError(f"an array of {dtype} holds references to objects of this process; share an array of values")
-    return str(dtype.str) if dtype.names is None and dtype.subdtype is None else repr(dtype.descr)
+    if not dtype.itemsize:
+        raise UsageError(f"an array of {dtype} has items without bytes; share its shape in a field of the message")
+    try:
+        words = str(dtype.str) if dtype.names is None else repr(dtype.descr)
+    except ValueError:
+        raise UsageError(
+            "the fields of this dtype overlap, or are not in the order of their offsets; share "
+            "numpy.lib.recfunctions.repack_fields(array)"
+        ) from None
+    if len(words) > _DTYPE:
+        raise UsageError(f"a dtype has at most {_DTYPE} characters as text, this one {len(words)}; share its columns")
+    return words
 
 
 def _dtype_of(np: Any, words: str) -> Any:

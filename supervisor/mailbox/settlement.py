@@ -28,7 +28,7 @@ from actors.wire.kinds import FEED, STREAM
 from supervisor.core.delivery.fates import Fate
 from supervisor.core.delivery.in_flight import Acknowledged
 from supervisor.core.delivery.losses import LostMessage
-from supervisor.core.delivery.messages import UNKNOWN, QueuedMessage
+from supervisor.core.delivery.messages import UNKNOWN, QueuedMessage, tag_of
 from supervisor.core.delivery.outcomes import crashed, error_of, fate_of, payload_of, too_late
 from supervisor.core.delivery.queue import MessageQueue
 from supervisor.mailbox.askers import Asker, FeedSource, PendingAsk, StreamSink
@@ -191,9 +191,9 @@ class Settlement:
         return (asker.at(seq) if isinstance(asker, AskPart) else asker), queue
 
     def name_of(self, message: QueuedMessage) -> str:
-        """How reports name a message; `?` when it is not one of the actor's."""
+        """How reports name a message; one that is not one of the actor's as it names itself."""
         if message.handler == UNKNOWN:
-            return "?"
+            return tag_of(message.message)
         return shown(self._handlers[message.handler].message, message.message)
 
     def dead_letter(self, message: QueuedMessage, fate: Fate, detail: str, deliveries: int = 0) -> None:

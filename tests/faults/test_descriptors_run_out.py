@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import os
-import resource
 import select
 import signal
 import threading
-from pathlib import Path
 
 import pytest
 
@@ -17,6 +14,7 @@ from supervisor import INFINITY, Backoff, ChildSpec, Intensity, StartFailed, Sup
 from supervisor.core.rules.states import ChildState
 from supervisor.testing import OnStart, ScriptedLauncher, ScriptedSupervisor
 from tests.support.actors import Puppet, WhoAreYou
+from tests.support.exhausted import no_descriptor_left
 from tests.support.waiting import Watch, until
 
 AT_ONCE = Backoff(initial=0.05, cap=0.05, jitter=0.0)
@@ -26,23 +24,6 @@ READINGS = pytest.mark.parametrize("reading", ["thread", "loop"])
 def tree(*names, **options):
     specs = [ChildSpec(Puppet, name=name, backoff=AT_ONCE) for name in names]
     return Supervisor(*specs, **{"intensity": Intensity.unlimited(), "spares": 0, **options})
-
-
-@contextlib.contextmanager
-def no_descriptor_left():
-    """Take all the descriptors of this process, under a limit that is soon reached."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    taken = []
-    resource.setrlimit(resource.RLIMIT_NOFILE, (max(256, len(list(Path("/proc/self/fd").iterdir())) + 64), hard))
-    try:
-        with contextlib.suppress(OSError):
-            while True:
-                taken.append(os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC))
-        yield
-    finally:
-        for fd in taken:
-            os.close(fd)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 class NthCall:

@@ -138,6 +138,13 @@ class RelayMany(Message[list[float]]):
     arrays: list[Shared]
 
 
+class RelayNumbers(Message[str]):
+    """Read a stream of arrays of another actor; the reply says what came of it."""
+
+    to: str
+    count: int
+
+
 class RelayRepeated(Message[list[float]]):
     """Have another actor sum one array so many times."""
 
@@ -316,6 +323,16 @@ class Relayer(Actor):
     async def relay_repeated(self, msg: RelayRepeated) -> list[float]:
         other, array = self.context.actor(msg.to), Shared.of(np.ones(8192))
         return await asyncio.gather(*[other.ask(Total(array)) for _ in range(msg.count)])
+
+    @handles
+    async def relay_numbers(self, msg: RelayNumbers) -> str:
+        items = 0
+        try:
+            async for _ in self.context.actor(msg.to).stream(Numbers(msg.count)):
+                items += 1
+        except ActorsError as error:
+            return str(error)
+        return f"{items} items"
 
     @handles
     async def relay_blob(self, msg: RelayBlob) -> bool:

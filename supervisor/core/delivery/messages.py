@@ -125,7 +125,7 @@ class Classes(msgspec.Struct, frozen=True):
         return self.tags[_read_tag(payload).tag]
 
 
-def tag_of(payload: bytes) -> str:
+def tag_of(payload: bytes | msgspec.Raw) -> str:
     """The tag of a message of any class: its name, unless the class says another; "?" for bytes that are no message."""
     try:
         return str(_read_tag(payload).tag)[:MAX_NAME]

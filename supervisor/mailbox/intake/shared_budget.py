@@ -97,11 +97,11 @@ class SharedBudget:
     def taken_by(self) -> str:
         """Who has the room, in words."""
         bound = "" if self.most is None else f"{self.most} bytes (max_shared_bytes) or "
-        held = ", ".join(f"{count} for {who}" for who, count in self._holders.most_common(_NAMED))
+        by = ", ".join(f"{count} for {who}" for who, count in self._holders.most_common(_NAMED))
         waiting = f"; {len(self._line)} messages wait for room" if self._line else ""
         return (
-            f"messages hold {self.values} shared values of {self.used} bytes ({held}), of at most {bound}"
-            f"{self._most_values} values{waiting}"
+            f"messages hold {self.values} shared values of {self.used} bytes{f' ({by})' if by else ''}, of at most "
+            f"{bound}{self._most_values} values{waiting}"
         )
 
     def leave(self, place: _Place) -> None:

@@ -26,7 +26,19 @@ ARRAYS = [
     np.array(["2026-01-01"] * SMALL, dtype="M8[D]"),
     np.ones(SMALL, dtype="c16")[::2],
     np.ones(SMALL, dtype="?"),
+    np.zeros(SMALL, dtype=[("a", "f4", (3, 2)), ("b", [("x", ">i2"), ("y", "M8[25s]")])]),
+    np.zeros((SMALL, 2), dtype=np.dtype({"names": ["a", "b"], "formats": ["u1", "f8"]}, align=True), order="F"),
+    np.zeros(SMALL, dtype=[("a", "V0"), ("b", "S0"), ("c", "V7")]),
+    np.arange(SMALL).astype("m8[us]")[::-1],
+    np.broadcast_to(np.float16(2), (SMALL,)),
+    np.frombuffer(bytes(5 * SMALL), dtype="S5"),
+    np.zeros((), dtype=[("a", "i4")]),
+    np.zeros(1, dtype=[("a", "i4"), ("b", "f8")])[0],
+    np.zeros(2, dtype=[(f"column {n}", "f8") for n in range(1000)]),
 ]
+
+
+OVERLAPPING = {"names": ["a", "b"], "formats": ["u1", "f8"], "offsets": [3, 1], "itemsize": 20}
 
 
 @pytest.fixture(params=["shared", "off"], autouse=True)
@@ -81,6 +93,19 @@ def test_written_in_place(size):
     assert (5 * size, 8 * size) == (two.seal().array().sum(), len(two))
 
 
+def test_sizes_of_numpy():
+    """Are numbers as others, and come out as such; the shape inside of a dtype is a part of the array's."""
+    shared = Shared.allocate(shape=(np.int64(3), np.uint8(4)), dtype="(2,)f8")
+    assert ((3, 4, 2), "<f8", 192) == (shared.shape, shared.dtype, shared.size)
+    assert (np.zeros((3, 4), dtype="(2,)f8") == shared.array()).all()
+    assert {int} == set(map(type, shared.shape))
+    assert (16, (1, 2)) == (
+        Shared.allocate(np.int64(16), dtype="(2,)f8").size,
+        Shared.allocate(16, dtype="(2,)f8").shape,
+    )
+    assert (SMALL, (SMALL,)) == (Shared.allocate(np.uint64(SMALL)).size, Shared.allocate(np.uint64(SMALL)).shape)
+
+
 @pytest.mark.parametrize("size", [10, SMALL])
 def test_not_sealed_while_a_view_is_open(size):
     """What was sent would change later. It stays as it was, and can be sealed afterwards."""
@@ -127,6 +152,24 @@ def test_an_exception_in_the_block_closes_it():
         (lambda: Shared.allocate(-1), "whole number"),
         (lambda: Shared.allocate(shape=(2, -1)), "whole number"),
         (lambda: Shared.allocate(shape=(2**40, 2**40)), "at most"),
+        (lambda: Shared.allocate(shape=(1,) * 65), "64 dimensions"),
+        (lambda: Shared.allocate(2**63), "whole number of bytes from 0 to 4611686018427387904"),
+        (lambda: Shared.allocate(np.int64(-1)), "whole number"),
+        (lambda: Shared.allocate(True), "whole number"),
+        (lambda: Shared.allocate(np.True_), "whole number"),
+        (lambda: Shared.allocate(1.0), "whole number"),
+        (lambda: Shared.allocate(shape="12"), "whole number"),
+        (lambda: Shared.allocate(shape=b"12"), "whole number"),
+        (lambda: Shared.allocate(8, dtype="nonsense"), "dtype='nonsense' is none of numpy's"),
+        (lambda: Shared.allocate(8, dtype=3), "dtype=3 is none of numpy's"),
+        (lambda: Shared.allocate(8, dtype="V0"), "items without bytes"),
+        (lambda: Shared.allocate(8, dtype="(0,)f8"), "no whole number"),
+        (lambda: Shared.allocate(shape=4, dtype=[("a", "O")]), "references to objects"),
+        (lambda: Shared.of(np.zeros(4, dtype="V0")), "items without bytes"),
+        (lambda: Shared.of(np.zeros(4, dtype=[])), "items without bytes"),
+        (lambda: Shared.of(np.zeros(4, dtype=[("a", "O"), ("b", "i4")])), "references to objects"),
+        (lambda: Shared.of(np.zeros(4, dtype=OVERLAPPING)), "repack_fields"),
+        (lambda: Shared.of(np.zeros(4, dtype=[(f"column {n}", "f8") for n in range(5000)])), "has at most 65536"),
         (lambda: pickle.dumps(Shared.of(b"x")), "cannot be pickled"),
         (lambda: copy.copy(Shared.of(b"x")), "cannot be pickled or copied"),
     ],

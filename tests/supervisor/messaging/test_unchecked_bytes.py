@@ -30,6 +30,10 @@ class Wrong(Message[str]):
     way: str
 
 
+class Strange(Message[str]):
+    """The reader does not handle it."""
+
+
 class Reader(Actor):
     @handles
     def read(self, msg: Text) -> str:
@@ -57,6 +61,15 @@ class Forger(Actor):
                     reader.tell_nowait(bad)
                 case "many":
                     await reader.ask_many([Text("x"), bad])
+                case "strange":
+                    await reader.ask(Strange())
+                case "strange asks":
+                    await reader.ask_many([*[Text("x")] * 1500, Strange()])  # type: ignore[list-item]  # on purpose
+                case "strange tells":
+                    await reader.tell_many([*[Text("x")] * 1500, Strange()])
+                case "lost":
+                    reader.tell_nowait(Strange())
+                    self.context.actor("nobody").tell_nowait(Strange())
         except UsageError as error:
             return str(error)
         return "sent"
@@ -91,3 +104,19 @@ async def test_a_ref_checks_what_it_sends():
         ):
             assert words in await root["forger"].ask(Wrong(way), timeout=60)
         assert 0 == sum(root.snapshot().children[0].fates.values())
+
+
+@either_way
+async def test_what_the_other_does_not_handle_is_named():
+    """To its sender, by its index among many, and in the dead letter of one that is not waited for."""
+    async with Supervisor(*TREE, spares=0) as root:
+        letters = root.dead_letters()
+        for way, words in (
+            ("strange", "/root/reader does not handle Strange"),
+            ("strange asks", "message 1500 of this call: /root/reader does not handle Strange"),
+            ("strange tells", "message 1500 of this call: /root/reader does not handle Strange"),
+        ):
+            assert words == await root["forger"].ask(Wrong(way), timeout=60)
+        await root["forger"].ask(Wrong("lost"))
+        named = [((letter := await dead_letter(letters)).actor, letter.message_type) for _ in range(2)]
+        assert [("/root/reader", "Strange"), ("/root/nobody", "Strange")] == named

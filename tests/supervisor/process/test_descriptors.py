@@ -26,13 +26,17 @@ PID = 1
 
 
 class Listener:
-    """Has one connection, of one process."""
+    """Has one connection, of one process, unless this process has no descriptor left for it."""
+
+    exhausted = False
 
     def __init__(self, sock):
         self.reader = self
         self._sock = sock
 
     def claim(self, pid):
+        if self.exhausted:
+            return None
         sock, self._sock = self._sock, None
         return sock if pid == PID else None
 
@@ -143,6 +147,23 @@ def test_a_byte_without_one(ends):
     assert lost.lost
     with pytest.raises(OSError, match="a process that passes it on had no descriptor left"):
         lost.view()
+
+
+def test_no_descriptor_left_for_the_connection(ends):
+    """What was announced meanwhile is lost, and the process is not blamed; what comes later is what was announced."""
+    daemons, its = socket.socketpair()
+    daemons.setblocking(False)
+    listener = Listener(daemons)
+    life, listener.exhausted = LifeDescriptors(listener, PID), True
+    for size in (SIZE, 2 * SIZE):
+        send(its, memfd(size))
+        assert life.take(Announced(size)).lost
+    listener.exhausted = False
+    send(its, memfd(3 * SIZE))
+    assert bytes(3 * SIZE) == life.take(Announced(3 * SIZE)).value
+    life.close()
+    its.close()
+    daemons.close()
 
 
 def test_more_than_announced(ends):
