@@ -29,10 +29,17 @@ from supervisor.core.delivery.fates import Fate
 from supervisor.core.delivery.in_flight import Acknowledged
 from supervisor.core.delivery.losses import LostMessage
 from supervisor.core.delivery.messages import UNKNOWN, QueuedMessage, tag_of
-from supervisor.core.delivery.outcomes import crashed, error_of, fate_of, payload_of, too_late
+from supervisor.core.delivery.outcomes import (
+    crashed,
+    error_of,
+    fate_of,
+    item_lost,
+    payload_of,
+    reply_lost,
+    too_late,
+)
 from supervisor.core.delivery.queue import MessageQueue
 from supervisor.mailbox.askers import Asker, FeedSource, PendingAsk, StreamSink
-from supervisor.mailbox.lost_values import item_lost, reply_lost
 from supervisor.mailbox.many import AskPart
 from supervisor.observe.dead_letters import DeadLetter, DeadReason
 

@@ -21,8 +21,8 @@ from actors.wire.codec import encode
 from actors.wire.framing import MAX_MESSAGE, Carried
 from actors.wire.kinds import FEED, STREAM, TELL
 from supervisor.core.delivery.messages import UNKNOWN, Classes, tag_of
+from supervisor.core.delivery.outcomes import check_arrived
 from supervisor.core.delivery.routing import Router
-from supervisor.mailbox.lost_values import check_arrived
 
 
 class Admitted(msgspec.Struct, frozen=True, gc=False):
