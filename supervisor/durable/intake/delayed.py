@@ -37,6 +37,7 @@ class Delayed:
         self._timer: asyncio.TimerHandle | None = None
         self._due = float("inf")  # time.time() for which the timer is set
         self._task: asyncio.Task[None] | None = None
+        self._again = False  # whether something fell due while the store was read, which may not have seen it
         self._closed = False
         stored.on_postponed = self._announce
 
@@ -63,8 +64,11 @@ class Delayed:
         self._timer = self._loop.call_later(min(max(0.0, due - time.time()), LONGEST), self._look)
 
     def _look(self) -> None:
-        if not self._closed and (self._task is None or self._task.done()):
-            self._due = float("inf")
+        if self._closed:
+            return
+        self._due = float("inf")
+        self._again = self._task is not None and not self._task.done()
+        if not self._again:
             self._task = self._loop.create_task(self._let_in())
 
     async def _let_in(self) -> None:
@@ -80,6 +84,8 @@ class Delayed:
         later = next((one.due for one in waiting if one.due > now), None)
         if due:
             self._stored.fall_due(due, partial(self._fell, len(due)))
+        elif self._again:
+            self._set(now)
         elif later is not None and later < self._due:
             self._set(later)
 
