@@ -72,7 +72,7 @@ class Children(Lifecycle):
     async def terminate_child(self, name: str | ActorRef) -> None:
         """Stop a child (a pool: all its members); its spec stays, a temporary child's goes. Returns when it is down.
 
-        What waits in its mailbox becomes dead letters.
+        What waits in its mailbox becomes dead letters; of one process of a pool it is for the others.
 
         Raises:
             NoSuchChild: there is none of that name.

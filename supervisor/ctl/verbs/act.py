@@ -71,7 +71,7 @@ def start(name: str, daemon: str | None, *, as_json: bool) -> None:
 def stop(name: str, daemon: str | None, *, as_json: bool) -> None:
     """Stop a child until it is started.
 
-    What waits for it becomes dead letters.
+    What waits for it becomes dead letters; of one process of a pool it is for the others.
     """
     _do(daemon, lambda client: client.stop(name), as_json=as_json)
 

@@ -56,7 +56,11 @@ const hears = {
   open: () => { state.events = []; state.lost = ""; },
   lost: () => lose("no connection to actorctl web; trying again"),
   over: () => lose("actorctl web has ended or has a new token: open the URL that it prints"),
-  daemon: (daemon) => { state.daemon = daemon; drawDaemon(); },
+  daemon: (daemon) => {
+    state.daemon = daemon;
+    if (daemon.trouble) keepGap();
+    drawDaemon();
+  },
   note: (note) => { state.note = note; },
   tree: (tree) => {
     state.skew = tree.at - Date.now() / 1000;
@@ -82,6 +86,7 @@ function listen() {
 
 function lose(why) {
   state.lost = why;
+  keepGap();
   drawDaemon();
 }
 
@@ -98,6 +103,11 @@ function keep() {
   for (const path of past.keys()) if (!seen.has(path)) past.delete(path);
 }
 
+// Nothing is seen from now on: no curve goes over it.
+function keepGap() {
+  for (const looks of past.values()) if (looks.at(-1)[1] !== null) looks.push([state.at, null, null, null]);
+}
+
 // ---- the daemon
 
 function drawDaemon() {
@@ -112,8 +122,8 @@ function drawStatus() {
   if (daemon) {
     document.title = `${trouble ? "✕ " : ""}${daemon.tree} (${daemon.health})`;
     say($("title"), daemon.tree);
-    const up = duration(Math.max(0, now() - daemon.started));
-    say($("about"), `pid ${daemon.pid}, up ${up}, ${daemon.running} of ${daemon.children} run: ${daemon.command}`);
+    const up = `up ${duration(Math.max(0, now() - daemon.started))}, ${daemon.running} of ${daemon.children} run`;
+    say($("about"), `pid ${daemon.pid}${trouble ? "" : `, ${up}`}: ${daemon.command}`);
   }
   say($("status"), trouble ? `Lost: ${trouble}` : daemon ? daemon.health : "connecting");
   $("status").className = trouble ? "bad" : daemon && daemon.health === "healthy" ? "" : "warn";
@@ -188,6 +198,7 @@ function spark(cell, looks) {
 // ---- the chosen child
 
 let asked = 0; // when why was asked last
+let askedOf = ""; // in which state the child was then
 let turn = 0; // which question is the newest
 
 function choose(path) {
@@ -224,7 +235,9 @@ function drawChosen() {
   chart($("latency"), looks, [[2, "curve"], [3, "second"]], duration, "Time to answer an ask");
   say($("latency-now"), last[3] === null ? "" : `p50 ${duration(last[2])}, p99 ${duration(last[3])}`);
   say($("note"), state.note || (last[3] === null ? "no asks in the last seconds" : ""));
-  if (!gone && Date.now() - asked > 3000) askWhy(row.path);
+  const is = `${row.path} ${row.life} ${row.state}`;
+  if (!gone && (Date.now() - asked > 3000 || is !== askedOf)) askWhy(row.path);
+  askedOf = is;
 }
 
 async function askWhy(path) {
@@ -389,7 +402,7 @@ $("stacks").onclick = async () => {
 $("restart").onclick = () => change("restart", state.chosen, `Restart ${state.chosen}?`,
   "An actor gets a new process and its messages stay. Any other child is stopped and started.");
 $("stop").onclick = () => change("stop", state.chosen, `Stop ${state.chosen}?`,
-  "It is down until it is started, and what waits for it becomes dead letters.");
+  "It is down until it is started. What waits for it becomes dead letters; of one process of a pool it is for the others.");
 $("start").onclick = () => change("start", state.chosen, "");
 setInterval(() => { drawStatus(); drawTimeline(); }, 1000);
 addEventListener("resize", () => { drawTimeline(); drawChosen(); });

@@ -288,10 +288,12 @@ def test_over_a_restart_of_the_daemon(tab):
             first.wait()
             tab.until(status("has ended"))
             tab.until("['stacks', 'restart', 'stop'].every((id) => document.getElementById(id).disabled)")
+            assert " up " not in tab.js("document.getElementById('about').textContent")
         with running_daemon(folder, ALONE) as second:
             tab.until(f"document.getElementById('about').textContent.includes('pid {second.pid},')")
             tab.until("document.getElementById('status').textContent === 'healthy'")
             tab.until("document.querySelector('#timeline .mark-lost')")
+            tab.until("document.querySelector('#depth .curve').getAttribute('d').split('M').length > 2")  # a line each
             tab.until("!document.getElementById('stop').disabled")
             tab.click("#stacks")
             tab.until("document.getElementById('dialog-text').textContent.includes('(pid ')")
