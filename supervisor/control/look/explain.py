@@ -16,6 +16,7 @@ from supervisor.control.look.slices import in_slices
 from supervisor.control.look.why.facts import Facts
 from supervisor.control.look.why.verdict import Verdict
 from supervisor.control.look.why.why import why
+from supervisor.core.rules.states import SupervisorState
 from supervisor.tree.engine import Engine
 from supervisor.tree.snapshot import ChildSnapshot, SupervisorSnapshot
 from supervisor.tree.subtree import Subtree
@@ -37,7 +38,8 @@ async def explain(
     nodes = {node.path: (node, engine) for node, engine in _all(tree, root)}
     if not name:
         unwell = await _explained(list(nodes.values()), history, samples)
-        return tuple(one for one in unwell if not _said_below(one, unwell)) or (_root(root, tree),)
+        supervisors = [node for node, _ in nodes.values() if isinstance(node, SupervisorSnapshot)]
+        return tuple(one for one in unwell if not _said_by_another(one, unwell, supervisors)) or (_root(root, tree),)
     if not child.members:
         return (_root(root, tree),)
     paths = [f"{child.engine.path}/{member}" for member in child.members]
@@ -64,9 +66,13 @@ def _explaining(
     return unwell
 
 
-def _said_below(one: Explanation, others: list[Explanation]) -> bool:
-    """Whether a supervisor is not well only because of a child that has its own sentence."""
-    return any(other.path.startswith(f"{one.path}/") for other in others)
+def _said_by_another(one: Explanation, others: list[Explanation], supervisors: list[SupervisorSnapshot]) -> bool:
+    """Whether it is not well only because of another one: a child below it, or a supervisor above it that is down."""
+    down = {node.path: node.phase is SupervisorState.STOPPED for node in supervisors}
+    if any(one.path.startswith(f"{path}/") for path, is_down in down.items() if is_down):
+        return True
+    runs = not down.get(one.path, True)
+    return runs and any(other.path.startswith(f"{one.path}/") for other in others)
 
 
 def _root(root: Engine, tree: SupervisorSnapshot) -> Explanation:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from supervisor import Backoff, ChildSpec, CommandSpec, Intensity, Routing, Supervisor
+from supervisor import Backoff, ChildSpec, CommandSpec, Intensity, Routing, Supervisor, SupervisorSpec
 from supervisor.control import frames as wire
 from supervisor.control.framing import HEAD, read_reply
 from supervisor.control.look.gathering import facts_of
@@ -16,6 +16,7 @@ from supervisor.tree.look import tree_of
 from tests.support.actors import AskOther, Block, One, Puppet
 from tests.support.ledgers import Charge, Ledger
 from tests.support.pooled import Hold, Worker
+from tests.support.scripted import child, tree
 from tests.support.waiting import until
 
 
@@ -58,6 +59,30 @@ async def test_a_store_that_fails(tmp_path):
         store.fails = False
         assert "healthy" == (await explained(operations, "ledger"))[0]
         operations.close()
+
+
+async def everything(root):
+    """What is said of those that are not well, or of the root, by path."""
+    operations = Operations(root._engine)
+    [frame] = [frame async for frame in operations.serve(wire.Explain(""))]
+    operations.close()
+    return {one.path: one.sentence for one in read_reply(frame[HEAD:]).found}
+
+
+async def test_each_trouble_is_told_once():
+    """Of a supervisor that is down, and not of those below it; of each process of a pool, whatever its name."""
+    async with tree(child("a", shutdown=0.1), SupervisorSpec(child("b"), child("c"), name="sub")) as root:
+        assert ["/root"] == list(await everything(root))
+        await root.resize("a", 2)
+        await root.terminate_child("a")
+        assert ["/root/a", "/root/a/1"] == list(await everything(root))
+        await root.restart_child("a")
+        await root.terminate_child("sub/b")
+        assert ["/root/sub/b"] == list(await everything(root))
+        await root.terminate_child("sub")
+        found = await everything(root)
+        assert ["/root/sub"] == list(found)
+        assert found["/root/sub"].endswith("start it: actorctl start /root/sub.")
 
 
 class Looking:

@@ -442,6 +442,15 @@ TABLE = {
         "/root/a ended with killed: SIGKILL from outside: temporary children are never restarted, so it ",
         "stays down; mend the cause, then start it: actorctl start /root/a.",
     ),
+    "below a supervisor that was stopped": (
+        facts(
+            actor(state=ChildState.STOPPED, pid=None, uptime=None, last_exit=report(ASKED, "expected", "it was asked")),
+            supervisor="/root/sub",
+            phase=SupervisorState.STOPPED,
+        ),
+        Verdict.DOWN,
+        "/root/a was stopped: it was asked; it stays down; see: actorctl why /root/sub.",
+    ),
     "made its supervisor give up": (
         facts(
             actor(
@@ -498,7 +507,7 @@ TABLE = {
         Verdict.GAVE_UP,
         "/root/sub ended with shutdown: gave up: restart 4 within 5 s; the last death below it: /root/sub/a ",
         "(life 4) ended: killed: SIGSEGV: transient children are not restarted after a normal end; it stays ",
-        "down; mend the cause, then actorctl start /root/sub.",
+        "down; mend the cause, then start it: actorctl start /root/sub.",
     ),
 }
 

@@ -3,7 +3,15 @@
 from __future__ import annotations
 
 from supervisor.control.look.why.facts import Facts
-from supervisor.control.look.why.phrases import correction, crash_loop, died, restarts_left, rule, where_it_is
+from supervisor.control.look.why.phrases import (
+    correction,
+    crash_loop,
+    died,
+    restarts_left,
+    rule,
+    start_it,
+    where_it_is,
+)
 from supervisor.control.look.why.verdict import Verdict, Why
 from supervisor.control.look.words import ago, seconds
 from supervisor.core.rules.down import TERMINATED, by_call
@@ -62,12 +70,12 @@ def stopped(facts: Facts, node: ChildSnapshot) -> Why:
     if facts.phase is SupervisorState.STARTING and facts.waits_for is not None:
         order = f"its supervisor starts one child after the other, and {facts.waits_for} is not ready yet"
         return Why(Verdict.NOT_STARTED, "has not been started yet", order, "", f"see: actorctl why {facts.waits_for}")
-    return Why(Verdict.NOT_STARTED, "has not been started", "", "", f"start it: actorctl start {node.path}")
+    return Why(Verdict.NOT_STARTED, "has not been started", "", "", start_it(facts, node.path))
 
 
 def exited(facts: Facts, node: ChildSnapshot) -> Why:
     """Its last life has ended, and it stays down."""
-    start = f"start it: actorctl start {node.path}"
+    start = start_it(facts, node.path)
     last = node.last_exit
     if last is None:
         return Why(Verdict.DOWN, "is down", "", "", start)

@@ -7,6 +7,7 @@ from typing import Final
 
 from supervisor.control.look.why.facts import Exit, Facts
 from supervisor.control.look.words import ago, seconds
+from supervisor.core.rules.states import SupervisorState
 from supervisor.core.tree.commands import Decision
 from supervisor.tree.snapshot import ChildSnapshot
 
@@ -95,3 +96,10 @@ def restarts_left(facts: Facts) -> str:
     if left <= 0:
         return f"with one more within {seconds(facts.period)} {facts.supervisor} gives up"
     return f"{facts.supervisor} gives up after {left} more within {seconds(facts.period)}"
+
+
+def start_it(facts: Facts, path: str) -> str:
+    """How to start what is down; below a supervisor that is down itself, that one is to be looked at."""
+    if facts.phase is SupervisorState.STOPPED:
+        return f"see: actorctl why {facts.supervisor}"
+    return f"start it: actorctl start {path}"

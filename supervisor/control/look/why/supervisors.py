@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from actors.exits import ExitReport
+from supervisor.control.look.why.facts import Facts
+from supervisor.control.look.why.phrases import start_it
 from supervisor.control.look.why.verdict import Verdict, Why
 from supervisor.control.look.words import count, seconds
 from supervisor.core.rules.down import by_call
@@ -11,10 +13,10 @@ from supervisor.core.tree.commands import Decision
 from supervisor.tree.snapshot import SupervisorSnapshot
 
 
-def _ended(node: SupervisorSnapshot, last: ExitReport) -> Why:
-    start = f"actorctl start {node.path}"
+def _ended(facts: Facts, node: SupervisorSnapshot, last: ExitReport) -> Why:
+    start = start_it(facts, node.path)
     if last.decision == Decision.EXPECTED and not last.reason.abnormal:
-        return Why(Verdict.DOWN, "was stopped", by_call(last.because), "it stays down", f"start it: {start}")
+        return Why(Verdict.DOWN, "was stopped", by_call(last.because), "it stays down", start)
     cause = "" if last.cause is None else f"; the last death below it: {last.cause}"
     what = f"ended with {last.reason}{cause}"
     if node.state is ChildState.BACKOFF:
@@ -24,11 +26,11 @@ def _ended(node: SupervisorSnapshot, last: ExitReport) -> Why:
     return Why(verdict, what, last.because, "it stays down", f"mend the cause, then {start}")
 
 
-def supervisor(node: SupervisorSnapshot) -> Why:
+def supervisor(facts: Facts, node: SupervisorSnapshot) -> Why:
     """What a supervisor waits for, how it has ended, or how those below it are."""
     below = [child for child in node.children if child.state is not ChildState.RUNNING]
     if node.phase is SupervisorState.STOPPED and node.last_exit is not None:
-        return _ended(node, node.last_exit)
+        return _ended(facts, node, node.last_exit)
     if node.phase in (SupervisorState.STARTING, SupervisorState.NEW) and below:
         waits = f"waits for {below[0].path}"
         return Why(Verdict.STARTING, f"is starting and {waits}", "", "", f"see: actorctl why {below[0].path}")

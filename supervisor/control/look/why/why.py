@@ -21,7 +21,7 @@ from supervisor.tree.snapshot import ChildSnapshot, SupervisorSnapshot
 def why(facts: Facts) -> Why:
     """Why a child is as it is."""
     if isinstance(facts.node, SupervisorSnapshot):
-        return supervisor(facts.node)
+        return supervisor(facts, facts.node)
     return _BY_STATE[facts.node.state](facts, facts.node)
 
 
