@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import functools
 import inspect
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractAsyncContextManager
-from typing import TYPE_CHECKING, Any
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
     from supervisor.testing.clock import LoopClock
     from supervisor.testing.fixtures import Trees
     from supervisor.testing.leaks import Leaks
+
+_OURS: Final = sys.stdlib_module_names | {"actors", "supervisor"}
 
 _BEFORE_FIXTURES: pytest.StashKey[Leaks] = pytest.StashKey()  # what there was then
 _AFTER_FIXTURES: pytest.StashKey[Leaks] = pytest.StashKey()  # the same, where it is compared when they have ended
@@ -87,6 +91,28 @@ def no_leaks(request: pytest.FixtureRequest) -> Iterator[None]:
 
 
 @pytest.hookimpl(tryfirst=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> None:
+    """Of an error that the library raises on purpose, show the test's own lines; --full-trace shows the library's."""
+    errors = sys.modules.get("actors.errors")
+    raised = call.excinfo
+    if errors is None or raised is None or not isinstance(raised.value, errors.ActorsError):
+        return
+    shown = None if item.config.getoption("fulltrace") else _without_ours(raised.tb)
+    if shown is not None:
+        raised.traceback = type(raised.traceback)(shown)
+
+
+def _without_ours(trace: TracebackType | None) -> TracebackType | None:
+    """A traceback without the frames of this library, and of Python's own modules that it runs in."""
+    if trace is None:
+        return None
+    rest = _without_ours(trace.tb_next)
+    if str(trace.tb_frame.f_globals.get("__name__")).partition(".")[0] in _OURS:
+        return rest
+    return TracebackType(rest, trace.tb_frame, trace.tb_lasti, trace.tb_lineno)
+
+
+@pytest.hookimpl(tryfirst=True)
 def pytest_fixture_setup(fixturedef: pytest.FixtureDef[Any], request: pytest.FixtureRequest) -> None:
     """Before the first fixture of a test with `no_leaks`, see what there is."""
     if fixturedef.scope == "function" and "no_leaks" in request.fixturenames:
@@ -119,8 +145,20 @@ def _wrap(request: pytest.FixtureRequest, around: Callable[[], AbstractAsyncCont
 
     @functools.wraps(function)
     async def inside(*args: Any, **kwargs: Any) -> Any:
-        async with around():
-            return await function(*args, **kwargs)
+        left = None
+        try:
+            async with around():
+                try:
+                    return await function(*args, **kwargs)
+                except BaseException as error:
+                    left = error.__traceback__
+                    raise
+        except BaseException as error:
+            if left is not None:  # where the test stood, also when its tree gave up
+                error.__traceback__ = left
+            raise
+        finally:
+            del left
 
     node.obj = inside
 

@@ -57,19 +57,51 @@ class Leaks:
         return more
 
 
-def _processes() -> Things:
-    """Our children, zombies too, and all that was started from here meanwhile, which inherits the mark."""
-    found: Things = {}
-    mark = f"{_VARIABLE}={os.getpid()}\0".encode()
-    mine = str(os.getpid()), str(getattr(_tracker(), "_pid", None))
-    for name in _names("/proc"):
-        if not name.isdigit() or name in mine:
-            continue
-        with contextlib.suppress(OSError):
-            head, _, rest = Path(f"/proc/{name}/stat").read_text(errors="replace").rpartition(")")
-            if rest.split()[1] == mine[0] or mark in Path(f"/proc/{name}/environ").read_bytes():
-                found[name] = f"{name} ({head.partition('(')[2]})"
-    return found
+class _Processes:
+    """Our children, zombies too, and all that was started from here meanwhile, which inherits the mark.
+
+    A process that is neither does not become it: it is examined once, as long as it is there.
+    """
+
+    def __init__(self) -> None:
+        self._others: set[tuple[str, int]] = set()  # by pid and inode of its folder, which a reused pid does not share
+
+    def __call__(self) -> Things:
+        found: Things = {}
+        others: set[tuple[str, int]] = set()
+        mark = f"{_VARIABLE}={os.getpid()}\0".encode()
+        mine = str(os.getpid()), str(getattr(_tracker(), "_pid", None))
+        for process in _running():
+            name, _ = process
+            if process in self._others:
+                others.add(process)
+            elif name not in mine:
+                with contextlib.suppress(OSError):
+                    head, _, rest = Path(f"/proc/{name}/stat").read_text(errors="replace").rpartition(")")
+                    parent = rest.split()[1]
+                    if parent == mine[0] or mark in (environment := _environment(name, parent)):
+                        found[name] = f"{name} ({head.partition('(')[2]})"
+                    elif environment:  # nothing is read of one in the middle of its exec
+                        others.add(process)
+        self._others = others
+        return found
+
+
+def _environment(name: str, parent: str) -> bytes:
+    """Of a process that is not our child; of the kernel's threads and of what we may not read, what is none of ours."""
+    if parent in {"0", "2"}:
+        return b"\0"
+    try:
+        return Path(f"/proc/{name}/environ").read_bytes()
+    except PermissionError:
+        return b"\0"
+
+
+def _running() -> list[tuple[str, int]]:
+    """Every process of the system: its pid, and the inode of its folder in /proc."""
+    with contextlib.suppress(OSError), os.scandir("/proc") as entries:
+        return [(entry.name, entry.inode()) for entry in entries if entry.name.isdigit()]
+    return []
 
 
 def _threads() -> Things:
@@ -82,7 +114,7 @@ def _descriptors() -> Things:
     found: Things = {}
     for name in _names("/dev/fd"):
         with contextlib.suppress(OSError, ValueError):
-            target = str(Path(f"/dev/fd/{name}").readlink())
+            target = os.readlink(f"/dev/fd/{name}")  # noqa: PTH115 - a path is six times as much work
             if int(name) != getattr(_tracker(), "_fd", None):
                 found[name, target] = f"{name} ({target})"
     return found
@@ -101,7 +133,7 @@ def _names(folder: str) -> list[str]:
 
 
 _LOOKS: Final[dict[str, Callable[[], Things]]] = {
-    "processes": _processes,
+    "processes": _Processes(),
     "threads": _threads,
     "descriptors": _descriptors,
 }

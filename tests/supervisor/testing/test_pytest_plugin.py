@@ -220,6 +220,47 @@ async def test_a_tree_that_gives_up(tree):
     assert "in a fixture write `async with tree.new(...) as root: yield root`" in text
 
 
+def test_a_failure_shows_the_lines_of_the_test(tmp_path):
+    """Of an error that the library raises on purpose no line of the library is shown; --full-trace shows them."""
+    suite = """
+import asyncio
+from actors.testing import inline
+from supervisor import ChildSpec, Intensity
+from supervisor.testing import Puppet, Raise
+from shop import Add
+
+async def test_a_handler_fails(tree):
+    root = await tree(ChildSpec(Puppet))
+    await root["puppet"].ask(Raise("it has failed"))
+
+async def test_its_tree_gives_up(tree):
+    root = await tree(ChildSpec(Puppet), intensity=Intensity(0))
+    root["puppet"].tell_nowait(Raise())
+    await asyncio.sleep(1)
+
+async def test_a_start_fails(tree):
+    await tree(ChildSpec(Puppet, kwargs={"bad_starts": 1, "how": "raise"}))
+
+async def test_inline(tree):
+    async with inline(Puppet) as puppet:
+        await puppet.ask(Add(1))
+"""
+    shown = {
+        '>       await root["puppet"].ask(Raise("it has failed"))': "HandlerError",
+        ">       await asyncio.sleep(1)": "RestartIntensityExceeded",
+        '>       await tree(ChildSpec(Puppet, kwargs={"bad_starts": 1, "how": "raise"}))': "StartFailed",
+        ">           await puppet.ask(Add(1))": "UsageError",
+    }
+    code, text = run(tmp_path, suite, *AUTO, "--show-capture=no")
+    assert code == 1, text
+    lines = text.splitlines()
+    assert list(shown) == [line for line in lines if line.startswith(">")]
+    places = [line.split(": ") for line in lines if line.startswith("test_shop.py:")]
+    assert list(shown.values()) == [error for _, error in places]
+    code, text = run(tmp_path, suite, *AUTO, "--show-capture=no", "--full-trace", "-k", "handler")
+    assert "refs.py" in text
+
+
 def test_loading_the_plugin_loads_no_supervisor():
     """It costs a project that does not use it next to nothing, and imports no asyncio for it."""
     code = (
