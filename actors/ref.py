@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterable, Sequence
 from typing import Any, Final, Literal, TypeVar, cast, get_args
 
 from actors.bounds import check_time
@@ -22,12 +22,18 @@ R = TypeVar("R")
 T = TypeVar("T")
 
 STREAM_CREDIT: Final = 64  # items a stream may be ahead of its reader
+SHARED_CREDIT: Final = 8  # as many items does one value in shared memory count for
 
 MAX_KEY: Final = 255  # characters of the key of a message to a durable actor
 
 ASK_TIMEOUT: Final = 5.0  # seconds; OTP's gen_server call waits as long
 
 WhenDown = Literal["wait", "fail"]
+
+
+def credit_of(attachments: Sequence[object]) -> int:
+    """For how many an item of a stream or feed counts, by its values in shared memory."""
+    return min(SHARED_CREDIT * len(attachments), STREAM_CREDIT) or 1
 
 
 def check_ask(path: str, timeout: object, when_down: object = "wait") -> None:

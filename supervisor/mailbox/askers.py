@@ -12,13 +12,13 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Iterable, Sequence
 from functools import partial
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any, Final, NamedTuple, Protocol, TypeVar
 
 import msgspec
 
 from actors.errors import ActorsError, UsageError, WireError
-from actors.ref import STREAM_CREDIT, ActorRef
-from actors.wire.attachments import encode_sharing
+from actors.ref import STREAM_CREDIT, ActorRef, credit_of
+from actors.wire.attachments import arrived, encode_sharing
 from actors.wire.codec import RESOLVE, ReplyCodec
 from actors.wire.framing import Carried
 
@@ -142,7 +142,7 @@ class PendingStream:
         """See `Asker`."""
         if len(self._arrived) >= STREAM_CREDIT:
             raise WireError(f"it is more than {STREAM_CREDIT} items ahead of the reader of its stream")
-        self._arrived.append(self._decode(payload))
+        self._arrived.append(_Item(self._decode(payload), credit_of(arrived())))
         self._news.set()
 
     def replied(self, payload: msgspec.Raw) -> None:
@@ -179,11 +179,17 @@ class PendingStream:
                 return
             if isinstance(item, _Failure):
                 raise item.error
-            yield item
-            self._taken += 1
-            if self._taken == STREAM_CREDIT // 2:
+            yield item.value
+            self._taken += item.credit
+            del item  # its values are the reader's alone
+            if self._taken >= STREAM_CREDIT // 2:
                 self._credit(self._taken)
                 self._taken = 0
+
+
+class _Item(NamedTuple):
+    value: Any
+    credit: int
 
 
 class _Failure:
@@ -238,12 +244,12 @@ class PendingFeed:
                 data, attachments = encode_sharing(item, codec.encode) if codec.shares else (codec.encode(item), ())
             except UsageError as error:
                 raise UsageError(f"an item of the feed cannot be sent: {error}") from None
-            while not self._wanted:
+            while self._wanted <= 0:
                 self._news.clear()
                 await self._news.wait()
-            self._wanted -= 1
+            self._wanted -= credit_of(attachments)
             send([data], attachments, False)
-        while not self._wanted:  # before it has begun there is no life to send to
+        while self._wanted <= 0:  # before it has begun there is no life to send to
             self._news.clear()
             await self._news.wait()
         send([], (), True)

@@ -13,7 +13,7 @@ from typing import Final
 import msgspec
 
 from actors.errors import ActorsError, MailboxFull, WireError
-from actors.ref import STREAM_CREDIT
+from actors.ref import STREAM_CREDIT, credit_of
 from actors.wire import kinds
 from actors.wire.attachments import arrived
 from actors.wire.codec import encode
@@ -129,10 +129,10 @@ class RemoteAsk:
 
     def item(self, payload: msgspec.Raw) -> None:
         """See `Asker`; the reader decodes it."""
-        self._ahead -= 1
-        if self._ahead < 0:
+        if self._ahead <= 0:
             raise WireError("it streams more items than its reader takes")
         attachments = arrived()
+        self._ahead -= credit_of(attachments)
         self.post(kinds.SHARED_ITEM if attachments else kinds.ITEM, bytes(payload), attachments)
 
     def broken(self, error: ActorsError) -> None:

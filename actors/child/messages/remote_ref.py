@@ -21,7 +21,17 @@ from actors.errors import ActorsError, AskTimeout, UsageError
 from actors.exits import with_article
 from actors.messages import Fed, Message, Terminated, item_type, name_of, reply_type
 from actors.protocol.protocol import sent_by_actor
-from actors.ref import ASK_TIMEOUT, STREAM_CREDIT, ActorRef, WhenDown, check_ask, check_key, listed, note_taken
+from actors.ref import (
+    ASK_TIMEOUT,
+    STREAM_CREDIT,
+    ActorRef,
+    WhenDown,
+    check_ask,
+    check_key,
+    credit_of,
+    listed,
+    note_taken,
+)
 from actors.wire import kinds
 from actors.wire.attachments import EncodedMessage, decode_sharing
 from actors.wire.codec import ReplyCodec, encode, reply_codec
@@ -94,8 +104,8 @@ class RemoteRef(ActorRef):
                     _open(answer, None)
                     return
                 yield _decoded(answer, codec)
-                taken += 1
-                if taken == STREAM_CREDIT // 2:
+                taken += credit_of(answer.attachments) if isinstance(answer, SharedAnswer) else 1
+                if taken >= STREAM_CREDIT // 2:
                     transport.send(encode(MoreItems(correlation, taken)))
                     taken = 0
 

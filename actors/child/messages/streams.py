@@ -12,7 +12,7 @@ from typing import Any, Final
 import msgspec
 
 from actors.child.messages.outbox import Outbox
-from actors.ref import STREAM_CREDIT
+from actors.ref import STREAM_CREDIT, credit_of
 from actors.wire import kinds
 from actors.wire.attachments import decode_sharing
 from actors.wire.codec import ReplyCodec, encode
@@ -83,7 +83,7 @@ class Streams:
 
     def put_item(self, seq: int, payload: bytes, attachments: tuple[Carried, ...]) -> None:
         """Send an item at once: the next one may take long."""
-        self._credits[seq] -= 1
+        self._credits[seq] -= credit_of(attachments)
         self._outbox.item(seq, kinds.SHARED_ITEM if attachments else kinds.ITEM, msgspec.Raw(payload), attachments)
 
     def open_feed(self, seq: int) -> None:

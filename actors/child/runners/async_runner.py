@@ -29,7 +29,7 @@ from actors.messages import Message
 from actors.process.task_stacks import show_tasks_of
 from actors.process.time_limit import LANE
 from actors.protocol.protocol import Handler
-from actors.ref import STREAM_CREDIT
+from actors.ref import STREAM_CREDIT, credit_of
 from actors.wire import kinds
 from actors.wire.codec import ReplyCodec, encode
 from actors.wire.from_child import Withdraw
@@ -260,8 +260,8 @@ class AsyncDriver:
             if item is None:
                 return
             yield decoded_item(codec, item)
-            taken += 1
-            if taken == STREAM_CREDIT // 2:
+            taken += credit_of(item[1])
+            if taken >= STREAM_CREDIT // 2:
                 self._life.streams.want(seq, taken)
                 taken = 0
 

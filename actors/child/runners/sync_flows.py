@@ -16,7 +16,7 @@ from actors.child.runners.handling import Handling, Payload
 from actors.child.runners.replies import item_of, payload_of
 from actors.messages import Message
 from actors.protocol.protocol import Handler
-from actors.ref import STREAM_CREDIT
+from actors.ref import STREAM_CREDIT, credit_of
 from actors.wire import kinds
 from actors.wire.codec import ReplyCodec
 from actors.wire.kinds import NOTHING
@@ -70,8 +70,8 @@ def _items(life: Life, codec: ReplyCodec, seq: int) -> Iterator[Any]:
         if item is None:
             return
         yield decoded_item(codec, item)
-        taken += 1
-        if taken == STREAM_CREDIT // 2:
+        taken += credit_of(item[1])
+        if taken >= STREAM_CREDIT // 2:
             life.streams.want(seq, taken)
             taken = 0
 
