@@ -142,7 +142,7 @@ class PendingStream:
         """See `Asker`."""
         if len(self._arrived) >= STREAM_CREDIT:
             raise WireError(f"it is more than {STREAM_CREDIT} items ahead of the reader of its stream")
-        self._arrived.append(_Item(self._decode(payload), credit_of(arrived())))
+        self._arrived.append(_Item(self._decode(payload), arrived()))
         self._news.set()
 
     def replied(self, payload: msgspec.Raw) -> None:
@@ -179,9 +179,10 @@ class PendingStream:
                 return
             if isinstance(item, _Failure):
                 raise item.error
-            yield item.value
-            self._taken += item.credit
-            del item  # its values are the reader's alone
+            value, credit = item.value, credit_of(item.counted)
+            del item
+            yield value
+            self._taken += credit
             if self._taken >= STREAM_CREDIT // 2:
                 self._credit(self._taken)
                 self._taken = 0
@@ -189,7 +190,7 @@ class PendingStream:
 
 class _Item(NamedTuple):
     value: Any
-    credit: int
+    counted: Sequence[Carried]  # its values in shared memory, until the reader has them
 
 
 class _Failure:

@@ -63,6 +63,7 @@ class Settlement:
         askers: what waits for the end of a message, by its number, and the queue that has the message.
         fail_if_down: numbers of asks that end when no life serves them.
         on_dropped: called with the number of a message that has ended without an outcome of a life, and its fate.
+        count_values: makes the values in shared memory of a reply or an item count, until they are gone.
         on_tells: called with the first and last numbers of tells that were handled together; None where all that is
             done about them is to count them.
     """
@@ -80,6 +81,7 @@ class Settlement:
         self.fail_if_down: set[int] = set()
         self.on_dropped: Callable[[int, Fate], None] | None = None
         self.on_tells: Callable[[list[tuple[int, int]]], None] | None = None
+        self.count_values: Callable[[Sequence[Carried]], Sequence[Carried]] = list
         self.path = path
         self._handlers = tuple(protocol.handlers.values())
         self._decode = decode
@@ -257,9 +259,10 @@ class Settlement:
             if asker is not None:
                 asker.failed(lost)
         elif outcome.kind == kinds.BESIDE:
-            self.replied_beside(message, attachments[0] if len(attachments) == 1 else None)
+            beside = self.count_values(attachments)
+            self.replied_beside(message, beside[0] if len(beside) == 1 else None)
         else:
-            decode_sharing(partial(self.replied, message), outcome.payload, attachments)
+            decode_sharing(partial(self.replied, message), outcome.payload, self.count_values(attachments))
 
     def replied(self, message: QueuedMessage, payload: msgspec.Raw) -> None:
         """The common end of an ask."""
@@ -328,7 +331,8 @@ class Settlement:
             cast("StreamSink", asker).broken(lost)
             return
         try:
-            decode_sharing(cast("StreamSink", asker).item, outcome.payload, attachments)
+            counted = self.count_values(attachments) if attachments else ()
+            decode_sharing(cast("StreamSink", asker).item, outcome.payload, counted)
         except WireError:
             raise
         except Exception as error:

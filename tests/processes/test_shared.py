@@ -244,6 +244,21 @@ async def test_bounded_for_a_tree(tmp_path):
         await until(lambda: not root.snapshot().shared_bytes, "nothing is counted")
 
 
+@LINUX
+async def test_a_stream_is_a_few_values_ahead_and_they_take_no_room():
+    """They count while the daemon has them; a reader that sends on what it reads does not wait for itself."""
+    specs = (ChildSpec(Summer, name="summer"), ChildSpec(Summer, name="other"))
+    async with Supervisor(*specs, max_shared_bytes=SIZE, spares=0) as root:
+        numbers = root["summer"].stream(Numbers(30))
+        first = await anext(numbers)
+        await until(lambda: root.snapshot().shared_values == 7, "the next ones have come")
+        assert 7 * SIZE == root.snapshot().shared_bytes
+        assert 0.0 == await root["other"].ask(Total(first))
+        sums = [await root["other"].ask(Total(item)) async for item in numbers]
+        assert [n * (SIZE // 8) for n in range(1, 30)] == sums
+        await until(lambda: not root.snapshot().shared_bytes, "nothing is counted")
+
+
 async def test_who_waits_when_the_actor_goes_down(tmp_path):
     """Gets its error at once."""
     async with Supervisor(ChildSpec(Summer, name="summer"), max_shared_bytes=SIZE, spares=0) as root:

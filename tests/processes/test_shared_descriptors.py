@@ -13,7 +13,18 @@ import pytest
 
 from actors import Shared
 from supervisor import ChildSpec, Supervisor
-from tests.support.sharers import Pair, Pid, Relayer, RelayRepeated, Summer, SyncSummer, Total, TotalOfAll
+from tests.support.sharers import (
+    Pair,
+    Pid,
+    Relayer,
+    RelayNumbers,
+    RelayRepeated,
+    Summer,
+    SyncSummer,
+    Total,
+    TotalOfAll,
+    Upload,
+)
 from tests.support.waiting import until
 
 pytestmark = [pytest.mark.processes, pytest.mark.skipif(sys.platform != "linux", reason="memfd is Linux's")]
@@ -46,6 +57,15 @@ async def test_a_message_with_more_values_than_a_process_may_have_ahead():
         message = TotalOfAll([{str(n): one for n, one in enumerate(values)}], Pair(values[0]))
         sums = await asyncio.gather(*[root["summer"].ask(message, timeout=AT_ONCE) for _ in range(10)])
         assert [21.0 * COUNT] * 10 == sums
+
+
+async def test_a_feed_and_a_stream_for_a_process_with_few_descriptors():
+    """It is a few values behind who sends them."""
+    specs = [ChildSpec(Summer, name="summer", rlimits=FEW), ChildSpec(Relayer, name="relayer", rlimits=FEW)]
+    async with Supervisor(*specs, spares=0) as root:
+        values = [Shared.of(np.full(COUNT, 1.0)) for _ in range(200)]
+        assert 200 * COUNT == await root["summer"].feed(Upload("many"), values)
+        assert "200 items" == await root["relayer"].ask(RelayNumbers("summer", 200), timeout=AT_ONCE)
 
 
 async def test_one_value_in_many_messages_is_one_descriptor():

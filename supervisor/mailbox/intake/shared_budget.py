@@ -1,6 +1,8 @@
 """SharedBudget: the shared values that the messages of one tree hold, bounded, and the senders that wait for room.
 
 A value counts from when its message enters a mailbox until that is settled, once however many messages carry it.
+Those of replies and of items count while the daemon has them, and take no room from messages: a reader that sends each
+item on would wait for itself. What bounds them is the credit of their stream.
 
 Runs on the loop's thread; a value that another thread drops last is released there.
 """
@@ -10,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from actors.errors import MailboxFull, UsageError
@@ -33,22 +35,30 @@ class SharedBudget:
 
     Attributes:
         most: as above.
-        used: bytes that messages hold.
     """
 
     def __init__(self, most: int | None, most_values: int, loop: asyncio.AbstractEventLoop) -> None:
         self.most: Final = most
-        self.used = 0
         self._most_values = most_values
         self._loop = loop
-        self._counts: dict[int, int] = {}  # messages that hold a value, by its key
+        self._held = _Tally()  # of messages
+        self._passing = _Tally()  # of replies and items
         self._holders: Counter[str] = Counter()  # how many values the messages for each actor hold
         self._line: deque[_Place] = deque()
 
     @property
     def values(self) -> int:
-        """How many values messages hold."""
-        return len(self._counts)
+        """How many values messages hold, and replies and items that the daemon has."""
+        return len(self._held.sizes.keys() | self._passing.sizes.keys())
+
+    @property
+    def used(self) -> int:
+        """Their bytes."""
+        return sum((self._held.sizes | self._passing.sizes).values())
+
+    def count(self, attachments: Sequence[Carried]) -> Sequence[Carried]:
+        """The same attachments of a reply or an item, which count until they are gone."""
+        return [self._wrapped(one, self._passing, None) for one in attachments]
 
     def hold(self, attachments: Attachments, who: str) -> Attachments | None:
         """The same attachments, which hold room until they are gone; None when there is none now.
@@ -61,7 +71,7 @@ class SharedBudget:
             UsageError: there never is room for so much.
         """
         fits = self.fits(attachments, who)
-        return self._held(attachments, who) if fits and not self._line else None
+        return self._holding(attachments, who) if fits and not self._line else None
 
     @property
     def crowded(self) -> bool:
@@ -96,11 +106,13 @@ class SharedBudget:
 
     def taken_by(self) -> str:
         """Who has the room, in words."""
+        held = self._held
         bound = "" if self.most is None else f"{self.most} bytes (max_shared_bytes) or "
+        number = len(held.sizes)
         by = ", ".join(f"{count} for {who}" for who, count in self._holders.most_common(_NAMED))
         waiting = f"; {len(self._line)} messages wait for room" if self._line else ""
         return (
-            f"messages hold {self.values} shared values of {self.used} bytes{f' ({by})' if by else ''}, of at most "
+            f"messages hold {number} shared values of {held.bytes} bytes{f' ({by})' if by else ''}, of at most "
             f"{bound}{self._most_values} values{waiting}"
         )
 
@@ -110,13 +122,13 @@ class SharedBudget:
             self._line.remove(place)
         self._grant()
 
-    def release(self, key: int, size: int, who: str) -> None:
-        """A message for an actor no longer holds a value. Runs in any thread."""
+    def release(self, key: int, who: str | None) -> None:
+        """A message for an actor no longer holds a value, or a reply or an item, of None. Runs in any thread."""
         with contextlib.suppress(RuntimeError):  # the loop is closed: nothing waits
             if asyncio._get_running_loop() is self._loop:  # noqa: SLF001 - the public one raises where there is none
-                self._release(key, size, who)
+                self._release(key, who)
             else:
-                self._loop.call_soon_threadsafe(self._release, key, size, who)
+                self._loop.call_soon_threadsafe(self._release, key, who)
 
     def fits(self, attachments: Attachments, who: str) -> bool:
         """Whether there is room now for a message for an actor.
@@ -132,22 +144,21 @@ class SharedBudget:
                 f"at most {self._most_values} of {self.most}; raise max_shared_bytes of the Supervisor, or the limit "
                 f"of descriptors, of which a quarter is for values"
             )
-        more = {key: size for key, size in new.items() if key not in self._counts}
-        fits = self.most is None or self.used + sum(more.values()) <= self.most
-        return fits and len(self._counts) + len(more) <= self._most_values
+        held = self._held
+        more = {key: size for key, size in new.items() if key not in held.sizes}
+        fits = self.most is None or held.bytes + sum(more.values()) <= self.most
+        return fits and len(held.sizes) + len(more) <= self._most_values
 
     # ---- inside
 
-    def _release(self, key: int, size: int, who: str) -> None:
+    def _release(self, key: int, who: str | None) -> None:
+        if who is None:
+            self._passing.remove(key)
+            return
         self._holders[who] -= 1
         if not self._holders[who]:
             del self._holders[who]
-        left = self._counts[key] - 1
-        if left:
-            self._counts[key] = left
-            return
-        del self._counts[key]
-        self.used -= size
+        self._held.remove(key)
         if self._line:
             self._loop.call_soon(self._grant)
 
@@ -155,30 +166,58 @@ class SharedBudget:
         while self._line and (self._line[0].gone or self.fits(self._line[0].attachments, self._line[0].who)):
             place = self._line.popleft()
             if not place.gone:
-                place.grant(self._held(place.attachments, place.who))
+                place.grant(self._holding(place.attachments, place.who))
 
-    def _held(self, attachments: Attachments, who: str) -> Attachments:
-        return tuple(self._hold(one, who) if isinstance(one, SharedAttachment) else one for one in attachments)
+    def _holding(self, attachments: Attachments, who: str) -> Attachments:
+        return tuple(self._wrapped(one, self._held, who) for one in attachments)
 
-    def _hold(self, one: SharedAttachment, who: str) -> HeldAttachment:
-        self._holders[who] += 1
-        if one.key in self._counts:
-            self._counts[one.key] += 1
-        else:
-            self._counts[one.key] = 1
-            self.used += one.size
+    def _wrapped(self, one: Carried, tally: _Tally, who: str | None) -> Carried:
+        if not isinstance(one, SharedAttachment):
+            return one
+        tally.add(one)
+        if who is not None:
+            self._holders[who] += 1
         return HeldAttachment(one, self, who)
 
 
-class HeldAttachment(SharedAttachment):
-    """A shared value of one message in the daemon. It holds room until the last reference to it is gone.
+class _Tally:
+    """Values, and how many have each.
 
-    That is when the message is settled: nothing else refers to it.
+    Attributes:
+        sizes: of the values, by key.
+        bytes: their sum.
+    """
+
+    def __init__(self) -> None:
+        self.sizes: dict[int, int] = {}
+        self.bytes = 0
+        self._counts: dict[int, int] = {}
+
+    def add(self, one: SharedAttachment) -> None:
+        """One more has this value."""
+        count = self._counts.get(one.key, 0)
+        self._counts[one.key] = count + 1
+        if not count:
+            self.sizes[one.key] = one.size
+            self.bytes += one.size
+
+    def remove(self, key: int) -> None:
+        """One no longer has it."""
+        self._counts[key] -= 1
+        if not self._counts[key]:
+            del self._counts[key]
+            self.bytes -= self.sizes.pop(key)
+
+
+class HeldAttachment(SharedAttachment):
+    """A shared value of one message, reply or item in the daemon. It counts until the last reference to it is gone.
+
+    Of a message that is when it is settled: nothing else refers to it.
     """
 
     __slots__ = ("__weakref__", "_budget", "_origin", "_who")
 
-    def __init__(self, origin: SharedAttachment, budget: SharedBudget, who: str) -> None:
+    def __init__(self, origin: SharedAttachment, budget: SharedBudget, who: str | None) -> None:
         super().__init__(origin.size)
         self._origin = origin.origin
         self._budget = budget
@@ -200,7 +239,7 @@ class HeldAttachment(SharedAttachment):
         return self._origin.value
 
     def __del__(self) -> None:
-        self._budget.release(self._origin.key, self.size, self._who)
+        self._budget.release(self._origin.key, self._who)
 
 
 class _Place:
