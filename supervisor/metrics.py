@@ -69,7 +69,10 @@ GAUGES: Final = {
     "actor_resident_memory_bytes": ("Resident memory of the process.", ("actor",)),
     "actor_open_fds": ("Open descriptors of the process.", ("actor",)),
     "supervisor_healthy": ("1 while the whole tree is healthy, else 0.", ("supervisor",)),
-    "supervisor_shared_values": ("Shared values that messages hold in mailboxes and in flight.", ("supervisor",)),
+    "supervisor_shared_values": (
+        "Shared values that messages hold in mailboxes and in flight, and that replies and items hold in the daemon.",
+        ("supervisor",),
+    ),
     "supervisor_shared_bytes": ("Bytes of these values, in shared memory.", ("supervisor",)),
     "supervisor_spares": ("Processes that wait to become the next life of any actor.", ("supervisor",)),
     "supervisor_bridge_items": ("Items that wait in an AsyncQueueBridge of this process.", ("bridge",)),

@@ -84,7 +84,8 @@ class SupervisorSnapshot(msgspec.Struct, frozen=True, kw_only=True, tag="supervi
         budget: how many more it makes within `period` before it gives up, None without a bound.
         period: seconds of that window, as its `Intensity` says.
         spares: processes that wait to become the next life of any actor; the root's are for the whole tree.
-        shared_values: `Shared` values that messages hold in mailboxes and in flight; the root's are for the whole tree.
+        shared_values: `Shared` values that messages hold in mailboxes and in flight, and that replies and items of
+            streams hold in the daemon; the root's are for the whole tree.
         shared_bytes: bytes of these.
         store_failure: why the store does not store, or read, something now; None while it works. The root's is for the
             whole tree.
