@@ -18,12 +18,12 @@ import mmap
 import os
 import sys
 from collections.abc import Callable
-from typing import Any, ClassVar, Final, NoReturn
+from typing import Any, Final, NoReturn
 from weakref import WeakValueDictionary
 
 from actors.errors import UsageError
 from actors.event import close_fd
-from actors.wire.framing import LARGE, MAX_MESSAGE, Attachment, Carried, SharedAttachment
+from actors.wire.framing import HERE, LARGE, MAX_MESSAGE, Attachment, Carried, SharedAttachment
 
 SWITCH: Final = "ACTORS_SHARED_MEMORY"
 SMALL: Final = LARGE  # bytes; a smaller value is copied, which takes less than passing a descriptor
@@ -138,11 +138,15 @@ class LostSegment(SharedAttachment):
     """
 
     __slots__ = ("_where",)
-    lost: ClassVar[bool] = True
 
-    def __init__(self, size: int, where: str = "this process") -> None:
+    def __init__(self, size: int, where: str = HERE) -> None:
         super().__init__(size)
         self._where = where
+
+    @property
+    def lost(self) -> str:
+        """Who had no descriptor left."""
+        return self._where
 
     def view(self) -> NoReturn:
         """There are no bytes.

@@ -13,7 +13,7 @@ from __future__ import annotations
 import struct
 from abc import ABC, abstractmethod
 from io import BytesIO
-from typing import ClassVar, Final
+from typing import Final
 
 from actors.errors import FrameTooLarge, WireError
 
@@ -27,6 +27,8 @@ BESIDE: Final = 1024 * 1024  # bytes; from this size on a value travels as an at
 MAX_BESIDE: Final = 16  # fields of one message whose values travel beside it
 MAX_SHARED: Final = 128  # values in shared memory of one message
 MAX_ATTACHMENTS: Final = MAX_BESIDE + MAX_SHARED  # of one message: where there is no shared memory, both are bytes
+
+HERE: Final = "this process"  # see `SharedAttachment.lost`
 
 _SIZE: Final = struct.Struct("<I")
 _NONE: Final = (0, 0, 0)
@@ -63,11 +65,10 @@ class SharedAttachment(ABC):
 
     Attributes:
         size: its bytes.
-        lost: whether its descriptor did not arrive.
+        lost: which process had no descriptor left to take it in, in words; empty where it is here.
     """
 
     __slots__ = ("size",)
-    lost: ClassVar[bool] = False
 
     def __init__(self, size: int) -> None:
         self.size = size
@@ -76,6 +77,11 @@ class SharedAttachment(ABC):
     @abstractmethod
     def value(self) -> bytes:
         """A copy of its bytes, for a way that carries no descriptors."""
+
+    @property
+    def lost(self) -> str:
+        """See above."""
+        return ""
 
     @property
     def key(self) -> int:

@@ -23,7 +23,7 @@ from actors.errors import (
 from actors.exits import ExitReport
 from actors.wire import kinds
 from actors.wire.errors import decode_error
-from actors.wire.framing import Carried, SharedAttachment
+from actors.wire.framing import HERE, Carried, SharedAttachment
 from actors.wire.from_child import Outcome
 from actors.wire.kinds import FEED, STREAM, TELL
 from supervisor.core.delivery.fates import Fate
@@ -210,8 +210,8 @@ def unserved(path: str, report: ExitReport | None) -> ActorCrashed:
 # ---- values in shared memory for which the daemon had no descriptor; the actor that passed them has done nothing wrong
 
 _REMEDY: Final = (
-    "`close()` values that are done with, pass fewer at once, or raise the limit of descriptors of the daemon "
-    "(ulimit -n, LimitNOFILE=); /proc/<pid>/fd shows what it has open"
+    "`close()` values that are done with, pass fewer at once, or raise its limit of descriptors (ulimit -n, "
+    "LimitNOFILE=); /proc/<pid>/fd shows what it has open"
 )
 
 
@@ -249,4 +249,5 @@ def _lost(attachments: Sequence[Carried]) -> str:
     if not lost:
         return ""
     many = "a value" if len(lost) == 1 else f"{len(lost)} values"
-    return f"the daemon had no descriptor left for {many} in shared memory of {sum(one.size for one in lost)} bytes"
+    who = "the daemon" if any(one.lost == HERE for one in lost) else lost[0].lost
+    return f"{who} had no descriptor left for {many} in shared memory of {sum(one.size for one in lost)} bytes"
