@@ -40,7 +40,6 @@ from supervisor.mailbox.counted import Counted
 from supervisor.mailbox.dispatch import WINDOW, Dispatcher
 from supervisor.mailbox.intake.bulk import Bulk
 from supervisor.mailbox.intake.intake import Intake
-from supervisor.mailbox.intake.shared_budget import SharedBudget
 from supervisor.mailbox.many import AskPart
 from supervisor.mailbox.settlement import Settlement
 from supervisor.mailbox.timers import Deadlines, JobTimes
@@ -236,11 +235,6 @@ class Mailbox:
         self.observe(tracer)
         self.intake.trace_with(tracer)
         self._settlement.on_dropped = tracer.dropped
-
-    def share(self, budget: SharedBudget) -> None:
-        """Let shared values count for the tree."""
-        self.intake.budget = budget
-        self._settlement.count_values = budget.count
 
     # ---- members and their lives
 

@@ -88,6 +88,6 @@ class ChildFactory:
                 clock=self._tree.clock.monotonic,
             )
             if not spec.durable:
-                mailbox.share(self._tree.shared)
+                mailbox.intake.share(self._tree.shared)
             registry.add(path, mailbox)
         return mailbox

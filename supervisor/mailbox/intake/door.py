@@ -88,6 +88,11 @@ class Door(IntakeChecks):
         self._clock: Final = capacity.clock
         self._delayed = DelayedTells(home.loop, self._due)
 
+    def share(self, budget: SharedBudget) -> None:
+        """Shared values of its messages, and of replies to them, count for the tree."""
+        self.budget = budget
+        self._settlement.count_values = budget.count
+
     # ---- its sender hears of it
 
     def post(self, entry: Entry, patience: Patience) -> Taken | Wait | Dropped:
