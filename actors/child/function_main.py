@@ -12,13 +12,13 @@ from __future__ import annotations
 import os
 import pickle
 import signal
-import sys
 from collections.abc import Callable, Mapping
 from multiprocessing import util
 from types import FrameType
 from typing import Any, cast
 
 from actors.child.beginning import await_start, import_module, only_importing
+from actors.child.exiting import leave
 from actors.event import SafeEvent
 from actors.ipc.blackbox import BlackBox
 from actors.ipc.channel import Channel
@@ -87,7 +87,13 @@ def main(  # noqa: PLR0917 - what spawn passes, once
     _bound = bind(daemon, mark)
     guard(box)
     _stop_by_sigterm(stop)
-    channel = Channel(duplex)
+    leave(_run_and_report(Channel(duplex), box, ready, stop, call, output_pipe=output_pipe))
+
+
+def _run_and_report(
+    channel: Channel, box: BlackBox, ready: SafeEvent, stop: SafeEvent, call: Call, *, output_pipe: OutputPipe
+) -> int:
+    """Call the function, and report how it ended; returns the exit code."""
     reserve = Reserve()
     try:
         _run(channel, box, ready, stop, call, output_pipe=output_pipe)
@@ -95,7 +101,9 @@ def main(  # noqa: PLR0917 - what spawn passes, once
         reserve.release()
         failed = error if isinstance(error, ActorFailed) else ActorFailed("outside of the function", error)
         channel.send(encode(failed.crash_report()))
-        sys.exit(failed.exit_code)
+        return failed.exit_code
+    else:
+        return 0
     finally:
         flush_streams()
         output_pipe.settle()

@@ -16,7 +16,7 @@ import msgspec
 
 from actors.actor import Actor
 from actors.child.beginning import import_module, import_needs, only_importing
-from actors.child.exiting import Exit
+from actors.child.exiting import Exit, leave
 from actors.child.fork import Copies
 from actors.child.life import Life
 from actors.child.messages.inbox import reader_of
@@ -58,7 +58,7 @@ def main(  # noqa: PLR0917 - what spawn passes, once
     way_out = Exit()
     exit_code = _run_and_report(Channel(duplex), box, ready, stop, output_pipe, way_out)
     way_out.exit(exit_code)
-    sys.exit(exit_code)
+    leave(exit_code)
 
 
 def _run_and_report(  # noqa: PLR0917 - what spawn passes
