@@ -16,7 +16,7 @@ from typing import (
     TypeVar,
 )
 
-from actors.bounds import without_brackets
+from actors.bounds import shown, without_brackets
 from actors.errors import UsageError
 from actors.exits import ExitReason, with_article
 from actors.messages import Message, Topic
@@ -190,7 +190,7 @@ def handles(handler: F) -> F:
     """
     if isinstance(handler, type) or not (callable(handler) or hasattr(handler, "__get__")):
         raise UsageError(
-            f"@handles takes no arguments, it was given {getattr(handler, '__qualname__', handler)!r}; {_INSTEAD}"
+            f"@handles takes no arguments, it was given {shown(getattr(handler, '__qualname__', handler))}; {_INSTEAD}"
         )
     if getattr(handler, "__name__", None) == "_overload_dummy":  # what `typing.overload` leaves of a function
         raise UsageError("@handles stands above an overload; write it above the method that follows the overloads")

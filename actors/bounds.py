@@ -21,6 +21,7 @@ LEAST_SECONDS: Final = 0.001  # the resolution of a timer
 MOST_SECONDS: Final = 1e9  # thirty years: fits the clocks and the cells of a black box
 MOST_PROCESSES: Final = 10_000  # of one pool, and of spares
 MAX_SOCKET_PATH: Final = 107  # bytes of the path of a Unix socket (sun_path of Linux, with its final zero)
+MOST_SHOWN: Final = 1000  # characters of a value in a text
 MOST_COUNT: Final = 2**63 - 1  # what can be shown: no larger number leaves the daemon
 
 
@@ -52,11 +53,12 @@ def check_time(what: str, value: object, least: float = 0.0, otherwise: str = ""
 
 
 def shown(value: object) -> str:
-    """A value that a caller gave, for a text; its `repr` may raise."""
+    """A value that a caller gave, for a text; its `repr` may raise, and be long."""
     try:
-        return repr(value)
+        text = repr(value)
     except Exception as error:  # an int of thousands of digits has none
         return f"{with_article(type(value).__qualname__)} whose repr raised {exception_name(type(error))}"
+    return text if len(text) <= MOST_SHOWN else f"{text[:MOST_SHOWN]}... ({len(text)} characters)"
 
 
 def words(least: float = 0.0) -> str:

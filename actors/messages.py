@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, TypeVar, datacl
 
 import msgspec
 
+from actors.bounds import shown
 from actors.errors import UsageError
 
 MAX_TOPIC_NAME: Final = 255  # characters of a topic's name: the daemon keeps them
@@ -79,7 +80,7 @@ class Message(_Base, Generic[R_co]):
                     f"write {name}: ClassVar[bool] = ..."
                 )
             if not isinstance(value, bool):
-                raise UsageError(f"{cls.__qualname__}.{name} must be True or False, it is {value!r}")
+                raise UsageError(f"{cls.__qualname__}.{name} must be True or False, it is {shown(value)}")
         if cls.idempotent and cls.at_most_once:
             raise UsageError(
                 f"{cls.__qualname__} is idempotent and at_most_once: it may be repeated, or it may not; write one"
@@ -170,9 +171,9 @@ class Topic(msgspec.Struct, Generic[M], frozen=True):
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str):
-            raise UsageError(f"the name of a topic is a text, as Topic('prices', Price); it is {self.name!r}")
+            raise UsageError(f"the name of a topic is a text, as Topic('prices', Price); it is {shown(self.name)}")
         if not (isinstance(self.message, type) and issubclass(self.message, Message)):
-            raise UsageError(f"topic {self.name[:20]!r} is for a message class, as Price; it is {self.message!r}")
+            raise UsageError(f"topic {self.name[:20]!r} is for a message class, as Price; it is {shown(self.message)}")
         if len(self.name) > MAX_TOPIC_NAME:
             raise UsageError(
                 f"topic {self.name[:20]!r}... has a name of {len(self.name)} characters, {MAX_TOPIC_NAME} fit"
@@ -186,4 +187,6 @@ def check_topic(topic: object) -> None:
         UsageError: it is none. Nothing was sent.
     """
     if not isinstance(topic, Topic):
-        raise UsageError(f"a topic is made at the top of a module: PRICES = Topic('prices', Price); it is {topic!r}")
+        raise UsageError(
+            f"a topic is made at the top of a module: PRICES = Topic('prices', Price); it is {shown(topic)}"
+        )

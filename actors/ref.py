@@ -13,7 +13,7 @@ from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterable, Sequence
 from typing import Any, Final, Literal, TypeVar, cast, get_args
 
-from actors.bounds import check_time
+from actors.bounds import check_time, shown
 from actors.errors import ActorsError, UsageError
 from actors.exits import with_article
 from actors.messages import Fed, Message, Terminated
@@ -45,7 +45,7 @@ def check_ask(path: str, timeout: object, when_down: object = "wait") -> None:
     if timeout is not None:
         check_time(f"timeout of a message to {path}", timeout, otherwise=", or None to wait for ever")
     if not isinstance(when_down, str) or when_down not in get_args(WhenDown):
-        raise UsageError(f"when_down of a message to {path} must be 'wait' or 'fail'; it is {when_down!r}")
+        raise UsageError(f"when_down of a message to {path} must be 'wait' or 'fail'; it is {shown(when_down)}")
 
 
 def check_key(path: str, key: object) -> None:
@@ -55,7 +55,7 @@ def check_key(path: str, key: object) -> None:
         UsageError: it is no text of 1 to 255 characters. Nothing was sent.
     """
     if key is not None and not (isinstance(key, str) and 0 < len(key) <= MAX_KEY and _is_unicode(key)):
-        raise UsageError(f"key of a message to {path} must be a text of 1 to {MAX_KEY} characters; it is {key!r}")
+        raise UsageError(f"key of a message to {path} must be a text of 1 to {MAX_KEY} characters; it is {shown(key)}")
 
 
 def _is_unicode(text: str) -> bool:

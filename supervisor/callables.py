@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from actors.actor import Actor
+from actors.bounds import shown
 from actors.errors import UsageError
 from actors.exits import with_article
 from actors.signatures import signature_of
@@ -49,7 +50,7 @@ def check_async(function: object) -> None:
             f"{name_of(function)} has a yield, so that a call of it runs nothing; TaskSpec takes an async def"
         )
     if not is_async(function):
-        what = name_of(function) if callable(function) else repr(function)
+        what = name_of(function) if callable(function) else shown(function)
         raise UsageError(
             f"TaskSpec takes an async def, {what} is none: on the loop it would block the daemon; use FunctionSpec "
             f"for a plain function, which gets a process"
@@ -64,7 +65,7 @@ def check_plain(function: object) -> None:
     """
     name = name_of(function)
     if not callable(function):
-        raise UsageError(f"FunctionSpec takes a function, {function!r} is none; pass it without calling it")
+        raise UsageError(f"FunctionSpec takes a function, {shown(function)} is none; pass it without calling it")
     if isinstance(function, type) and issubclass(function, Actor):
         raise UsageError(f"{name} is an actor class, of which FunctionSpec would only make an object; use ChildSpec")
     if is_async(function):

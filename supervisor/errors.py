@@ -5,6 +5,7 @@ Every text names the child or the spec's field, the state, and what to do now.
 
 from __future__ import annotations
 
+from actors.bounds import shown
 from actors.errors import ActorsError, UsageError
 from actors.exits import GAVE_UP, ExitReport
 
@@ -23,7 +24,7 @@ class InvalidSpec(SupervisorError, UsageError, ValueError):
     """
 
     def __init__(self, path: str, value: object, why: str) -> None:
-        super().__init__(f"{path}: {why}, got {value!r}")
+        super().__init__(f"{path}: {why}, got {shown(value)}")
         self.path = path
         self.value = value
         self.why = why

@@ -20,6 +20,7 @@ from threading import get_ident
 from typing import Any, Final
 from weakref import WeakKeyDictionary
 
+from actors.bounds import shown
 from actors.errors import UsageError
 from supervisor.bridge.queue_bridge import open_bridges
 from supervisor.core.delivery.fates import Fate
@@ -99,7 +100,7 @@ class Collector:
 
     def __init__(self, root: Supervisor) -> None:
         if not isinstance(root, Supervisor):
-            raise UsageError(f"Collector takes the Supervisor of a tree: Collector(root); it was given {root!r}")
+            raise UsageError(f"Collector takes the Supervisor of a tree: Collector(root); it was given {shown(root)}")
         self._root = root
         self._thread = 0
         self._tree: TreeContext | None = None

@@ -20,6 +20,7 @@ from types import FrameType, FunctionType, ModuleType
 from typing import Any, Final
 
 from actors.actor import Actor
+from actors.bounds import shown
 from actors.errors import UsageError
 from actors.signatures import globals_of
 from supervisor.shadowing import shadow_of
@@ -38,7 +39,7 @@ def check_importable(actor: type[Actor]) -> None:
             a module that no other process finds.
     """
     if not (isinstance(actor, type) and issubclass(actor, Actor)):
-        raise UsageError(f"{actor!r} is no Actor class; write class Name(Actor): ... and pass the class itself")
+        raise UsageError(f"{shown(actor)} is no Actor class; write class Name(Actor): ... and pass the class itself")
     if "<locals>" in actor.__qualname__:
         function = actor.__qualname__.split(".<locals>")[0]
         raise UsageError(

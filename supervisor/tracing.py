@@ -17,6 +17,7 @@ from typing import Final
 from weakref import WeakSet
 
 from actors.actor import Actor
+from actors.bounds import shown
 from actors.errors import UsageError
 from supervisor.jobs.jobs_ref import JobsRef
 from supervisor.mailbox.mailbox import Mailbox
@@ -55,7 +56,7 @@ def instrument(root: Supervisor, *, tracer_provider: TracerProvider | None = Non
         UsageError: it is no tree, or is traced already.
     """
     if not isinstance(root, Supervisor):
-        raise UsageError(f"instrument takes the Supervisor of a tree: instrument(root); it was given {root!r}")
+        raise UsageError(f"instrument takes the Supervisor of a tree: instrument(root); it was given {shown(root)}")
     if root in _traced:
         raise UsageError(f"{root.path} is traced already: call instrument(root) once")
     _traced.add(root)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
+from actors.bounds import shown
 from actors.child.leaving import Leaving
 from actors.child.messages.calls import Calls
 from actors.child.messages.timers import Timers
@@ -81,7 +82,7 @@ class ActorContext:
     def actor(self, name: str) -> ActorRef:
         """See `Context.actor`."""
         if not isinstance(name, str):
-            raise UsageError(f"context.actor in {self.path} takes a sibling's name or a full path; it is {name!r}")
+            raise UsageError(f"context.actor in {self.path} takes a sibling's name or a full path; it is {shown(name)}")
         return self._calls.ref(name if name.startswith("/") else f"{self._siblings}/{name}")
 
     def after(self, delay: float, message: Message[Any]) -> None:
@@ -97,7 +98,7 @@ class ActorContext:
     def watch(self, ref: ActorRef) -> None:
         """See `Context.watch`."""
         if not isinstance(ref, ActorRef):
-            raise UsageError(f"context.watch in {self.path} takes a ref, as context.actor('index'); it is {ref!r}")
+            raise UsageError(f"context.watch in {self.path} takes a ref, as context.actor('index'); it is {shown(ref)}")
         if Terminated not in self._protocol.handlers:
             raise UsageError(
                 f"{self.path} watches {ref.path} but does not handle Terminated; add a method marked @handles with a "

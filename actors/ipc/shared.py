@@ -17,7 +17,7 @@ from operator import index
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self, SupportsIndex
 
-from actors.bounds import is_count
+from actors.bounds import is_count, shown
 from actors.errors import UsageError
 from actors.exits import with_article
 from actors.ipc import descriptors as descriptors  # noqa: PLC0414 - what is made here passes by it, see `Channel`

@@ -12,7 +12,7 @@ from typing import Any, Final, NoReturn, TypeVar, get_type_hints
 
 import msgspec
 
-from actors.bounds import without_brackets
+from actors.bounds import shown, without_brackets
 from actors.errors import UsageError
 from actors.exits import with_article
 from actors.signatures import annotations_of, globals_of, is_asynchronous, is_generator, parameters_of, type_name
@@ -205,10 +205,10 @@ def definition_of(function: object) -> JobDefinition:
     if not isinstance(definition, JobDefinition):
         if not callable(function):
             raise UsageError(
-                f"{function!r} is no job: pass the function and then its arguments, run(parse, 'a.py'), not what it "
-                f"returns"
+                f"{shown(function)} is no job: pass the function and then its arguments, run(parse, 'a.py'), not what "
+                f"it returns"
             )
-        name = getattr(function, "__qualname__", None) or repr(function)
+        name = getattr(function, "__qualname__", None) or shown(function)
         raise UsageError(f"{name} is no job; write @job above a function at the top level of a module, and annotate it")
     return definition
 
@@ -221,7 +221,7 @@ def _check_function(function: Any) -> None:
     name = getattr(function, "__qualname__", None)
     if isinstance(function, type) or not callable(function) or name is None:
         raise UsageError(
-            f"@job takes no arguments and marks functions, it was given {name or repr(function)}; {_INSTEAD}"
+            f"@job takes no arguments and marks functions, it was given {name or shown(function)}; {_INSTEAD}"
         )
     if "<lambda>" in name:
         raise UsageError("a lambda has no name by which another process finds it; write @job above a def")

@@ -13,7 +13,7 @@ from weakref import WeakKeyDictionary
 import msgspec
 
 from actors.actor import Actor, M, _defaults
-from actors.bounds import is_count
+from actors.bounds import is_count, shown
 from actors.errors import UsageError
 from actors.exits import exception_name, with_article
 from actors.messages import Message, Topic, check_topic, fed_type, item_type, reply_type, tag_of
@@ -84,7 +84,7 @@ class ActorProtocol:
     def __init__(self, actor: type[Actor]) -> None:
         self.actor = actor
         if not isinstance(actor.codecs, tuple | list) or not all(isinstance(one, Codec) for one in actor.codecs):
-            raise UsageError(f"{actor.__qualname__}.codecs must be a tuple of Codec(...), it is {actor.codecs!r}")
+            raise UsageError(f"{actor.__qualname__}.codecs must be a tuple of Codec(...), it is {shown(actor.codecs)}")
         check_hooks(actor)
         for codec in actor.codecs:
             register(codec)
@@ -321,9 +321,11 @@ def _check_codec(where: str, what: str, annotation: Any) -> None:
 
 def _check_class(actor: type[Actor], handlers: dict[type[Message[Any]], Handler]) -> None:
     if not is_count(actor.concurrency, 1):
-        raise UsageError(f"{actor.__qualname__}.concurrency must be an int of at least 1, it is {actor.concurrency!r}")
+        raise UsageError(
+            f"{actor.__qualname__}.concurrency must be an int of at least 1, it is {shown(actor.concurrency)}"
+        )
     if not isinstance(actor.on_error, str) or actor.on_error not in ("crash", "reply"):
-        raise UsageError(f"{actor.__qualname__}.on_error must be 'crash' or 'reply', it is {actor.on_error!r}")
+        raise UsageError(f"{actor.__qualname__}.on_error must be 'crash' or 'reply', it is {shown(actor.on_error)}")
     sync = [handler.name for handler in handlers.values() if not handler.asynchronous]
     if actor.concurrency > 1 and sync:
         raise UsageError(

@@ -16,6 +16,7 @@ from multiprocessing import context, process, reduction, util
 from queue import Empty, Full
 from typing import Any, Final
 
+from actors.bounds import shown
 from actors.errors import UsageError
 from actors.event import KernelCounter, adopt, readable
 from actors.queue.packets import CLOEXEC, INLINE, LARGE, NO_ROOM, ROOM_FOR_FD, await_room, packet_pair, read_file, send
@@ -48,6 +49,8 @@ class SafeQueue:
     """
 
     def __init__(self, maxsize: int = 0) -> None:
+        if not isinstance(maxsize, int):
+            raise UsageError(f"maxsize must be a whole number, 0 for an unbounded queue; it is {shown(maxsize)}")
         self._maxsize = max(maxsize, 0)
         self._slots = _slots(self._maxsize)
         self._reader, self._writer = packet_pair()

@@ -17,7 +17,7 @@ from typing import Any, Final, Generic, Protocol, TypeVar, Union, cast, get_args
 import msgspec
 from msgspec import inspect as types
 
-from actors.bounds import Settings
+from actors.bounds import Settings, shown
 from actors.errors import UndecodableMessage, UsageError
 from actors.exits import exception_name, qualified_name, with_article
 from actors.ref import ActorRef, UnboundRef
@@ -76,7 +76,9 @@ def register(codec: Codec[Any]) -> None:
         UsageError: it is no class and two functions, msgspec would never ask it, or its type already has another codec.
     """
     if not (isinstance(codec.type, type) and callable(codec.encode) and callable(codec.decode)):
-        raise UsageError(f"a codec is a class and two functions, Codec(Shape, to_plain, from_plain); it is {codec!r}")
+        raise UsageError(
+            f"a codec is a class and two functions, Codec(Shape, to_plain, from_plain); it is {shown(codec)}"
+        )
     if not isinstance(types.type_info(codec.type), types.CustomType):
         name = codec.type.__qualname__
         raise UsageError(

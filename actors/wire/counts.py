@@ -10,6 +10,7 @@ from typing import Final
 
 import msgspec
 
+from actors.bounds import shown
 from actors.errors import UsageError
 
 MAX_SERIES_BYTES: Final = 254  # of one encoded series
@@ -43,13 +44,13 @@ def encoded(path: str, name: str, labels: Mapping[str, object]) -> bytes:
     """
     if not isinstance(name, str) or not _good_name(name):
         raise UsageError(
-            f"context.count in {path}: {name!r} is no name for a counter; it begins with a letter and has letters, "
-            f"digits and underscores, and names that begin with {' or '.join(RESERVED)} are the library's"
+            f"context.count in {path}: {shown(name)} is no name for a counter; it begins with a letter and has "
+            f"letters, digits and underscores, and names that begin with {' or '.join(RESERVED)} are the library's"
         )
     for label in labels:
         if not _good_label(label):
             raise UsageError(
-                f"context.count in {path}: {name} cannot have the label {label!r}; it has letters, digits and "
+                f"context.count in {path}: {name} cannot have the label {shown(label)}; it has letters, digits and "
                 f"underscores, and 'actor' and 'le' are taken"
             )
     pairs = tuple((label, str(labels[label])) for label in sorted(labels))
@@ -79,7 +80,7 @@ def check_amount(path: str, name: str, amount: float) -> None:
         UsageError: it is no number, or below 0.
     """
     if isinstance(amount, bool) or not isinstance(amount, int | float) or not 0 <= amount <= _MOST:
-        raise UsageError(f"context.count in {path}: {name} grows by a number of at least 0, not by {amount!r}")
+        raise UsageError(f"context.count in {path}: {name} grows by a number of at least 0, not by {shown(amount)}")
 
 
 def _good_name(name: str) -> bool:

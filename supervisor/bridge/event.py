@@ -9,7 +9,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Final, Protocol
 
-from actors.bounds import check_time
+from actors.bounds import check_time, shown
 from actors.errors import UsageError
 from actors.event import SafeEvent
 from supervisor.bridge.waiting import call_on, readable_on, settle
@@ -117,7 +117,7 @@ def _checked(event: EventLike) -> EventLike:
     if isinstance(event, AsyncEvent):
         return event.underlying_event()
     if not all(callable(getattr(event, name, None)) for name in ("set", "clear", "is_set")):
-        raise UsageError(f"{event!r} is no event; pass a SafeEvent or a multiprocessing.Event")
+        raise UsageError(f"{shown(event)} is no event; pass a SafeEvent or a multiprocessing.Event")
     return event
 
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from actors.bounds import is_time
+from actors.bounds import is_time, shown
 from actors.errors import UsageError
 from actors.wire.codec import encode
 from supervisor.cluster.driver.client import RayDriver
@@ -52,9 +52,9 @@ class RayCluster:
                 "one, with address='auto'"
             )
         if self.address is not None and not _is_address(self.address):
-            raise UsageError(f"address must be 'auto', 'local' or 'host:port', it is {self.address!r}")
+            raise UsageError(f"address must be 'auto', 'local' or 'host:port', it is {shown(self.address)}")
         if self.runtime_env is not None and not isinstance(self.runtime_env, Mapping):
-            raise UsageError(f"runtime_env must be a mapping, as of ray.init, or None; it is {self.runtime_env!r}")
+            raise UsageError(f"runtime_env must be a mapping, as of ray.init, or None; it is {shown(self.runtime_env)}")
         try:
             encode(dict(self.runtime_env or {}))
         except (TypeError, ValueError, OverflowError) as error:
@@ -63,7 +63,7 @@ class RayCluster:
                 f"by their paths"
             ) from None
         if not is_time(self.lease, SHORTEST):
-            raise UsageError(f"lease must be seconds, at least {SHORTEST:g}; it is {self.lease!r}")
+            raise UsageError(f"lease must be seconds, at least {SHORTEST:g}; it is {shown(self.lease)}")
 
     def enter(
         self,

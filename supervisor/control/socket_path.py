@@ -17,7 +17,7 @@ import stat
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from actors.bounds import MAX_SOCKET_PATH
+from actors.bounds import MAX_SOCKET_PATH, shown
 from actors.errors import UsageError
 
 AUTO: Final = "auto"
@@ -61,7 +61,7 @@ def check_control(control: object) -> None:
     if control is None or (isinstance(control, str) and control == AUTO):
         return
     if not isinstance(control, str | os.PathLike) or not os.fspath(control):
-        raise UsageError(f"control must be 'auto', the path of a socket, or None; it is {control!r}")
+        raise UsageError(f"control must be 'auto', the path of a socket, or None; it is {shown(control)}")
     _check_length(_absolute(control))
 
 

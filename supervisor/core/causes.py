@@ -14,6 +14,7 @@ from typing import ClassVar, Final
 
 import msgspec
 
+from actors.bounds import shown
 from actors.errors import UsageError
 from actors.exits import exception_named, exception_names, module_without, near_name
 
@@ -75,7 +76,7 @@ class Cause(msgspec.Struct, frozen=True):
         if isinstance(exception, type) and issubclass(exception, BaseException):
             return cls(CauseKind.EXCEPTION, exception_names(exception)[0])
         if not isinstance(exception, str) or not all(part.isidentifier() for part in exception.split(".")):
-            raise UsageError(f"Cause.exception takes an exception class or its name, not {exception!r}")
+            raise UsageError(f"Cause.exception takes an exception class or its name, not {shown(exception)}")
         found = exception_named(exception)
         if found is not None:
             return cls(CauseKind.EXCEPTION, exception_names(found)[0])
@@ -101,7 +102,9 @@ class Cause(msgspec.Struct, frozen=True):
             UsageError: no process has this exit code.
         """
         if not isinstance(code, int) or isinstance(code, bool) or not 0 <= code <= 255:
-            raise UsageError(f"Cause.exit_code takes a number from 0 to 255, not {code!r}; for a signal, Cause.signal")
+            raise UsageError(
+                f"Cause.exit_code takes a number from 0 to 255, not {shown(code)}; for a signal, Cause.signal"
+            )
         return cls(CauseKind.EXIT_CODE, str(int(code)))
 
     @classmethod
@@ -116,7 +119,7 @@ class Cause(msgspec.Struct, frozen=True):
         """
         name = signal.name if isinstance(signal, IntEnum) else signal
         if not isinstance(name, str) or _SIGNALS.fullmatch(name) is None:
-            raise UsageError(f"Cause.signal takes the name of a signal, as 'SIGABRT', not {signal!r}")
+            raise UsageError(f"Cause.signal takes the name of a signal, as 'SIGABRT', not {shown(signal)}")
         return cls(CauseKind.SIGNAL, name)
 
     def __str__(self) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from enum import StrEnum
 
+from actors.bounds import shown
 from actors.errors import UsageError
 from supervisor.core.causes import Cause, RestartAction, Rule
 from supervisor.core.terms import RestartPolicy
@@ -33,10 +34,12 @@ class Restart:
     def __init__(self, policy: RestartPolicy | str, rules: Mapping[Cause, RestartAction | str]) -> None:
         try:
             self.policy = RestartPolicy(policy)
-        except ValueError:
-            raise UsageError(f"Restart: {policy!r} is no policy; expected one of {_words(RestartPolicy)}") from None
+        except Exception:  # whatever the repr of the value raises
+            raise UsageError(
+                f"Restart: {shown(policy)} is no policy; expected one of {_words(RestartPolicy)}"
+            ) from None
         if not isinstance(rules, Mapping):
-            raise UsageError(f"Restart: {rules!r} are no rules; write them as {{Cause.hang: 'stop', ...}}")
+            raise UsageError(f"Restart: {shown(rules)} are no rules; write them as {{Cause.hang: 'stop', ...}}")
         self.rules = tuple(_rule(cause, action) for cause, action in rules.items())
         restarts = {RestartAction.RESTART, RestartAction.RESTART_UNCOUNTED} & {rule.action for rule in self.rules}
         if self.policy is RestartPolicy.TEMPORARY and restarts:
@@ -55,11 +58,11 @@ class Restart:
 
 def _rule(cause: Cause, action: RestartAction | str) -> Rule:
     if not isinstance(cause, Cause):
-        raise UsageError(f"Restart: {cause!r} is no cause; write Cause.exception(...), Cause.exit_code(...), ...")
+        raise UsageError(f"Restart: {shown(cause)} is no cause; write Cause.exception(...), Cause.exit_code(...), ...")
     try:
         return Rule(cause, RestartAction(action))
-    except ValueError:
-        raise UsageError(f"Restart: {action!r} is no action; expected one of {_words(RestartAction)}") from None
+    except Exception:  # as above
+        raise UsageError(f"Restart: {shown(action)} is no action; expected one of {_words(RestartAction)}") from None
 
 
 def _words(enum: type[StrEnum]) -> str:

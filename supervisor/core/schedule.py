@@ -16,7 +16,7 @@ from typing import Any, Final
 
 import msgspec
 
-from actors.bounds import is_time, words
+from actors.bounds import is_time, shown, words
 from actors.errors import UsageError
 
 CLOCK_SET: Final = 3600.0  # seconds by which a clock may be set back without a repeated run
@@ -59,7 +59,7 @@ class Schedule(msgspec.Struct, frozen=True):
             UsageError: it is no such time.
         """
         if not is_time(seconds, _LEAST):
-            raise UsageError(f"Schedule.every takes {words(_LEAST)}; it is {seconds!r}")
+            raise UsageError(f"Schedule.every takes {words(_LEAST)}; it is {shown(seconds)}")
         return cls(ScheduleKind.EVERY, float(seconds))
 
     @classmethod
@@ -70,12 +70,12 @@ class Schedule(msgspec.Struct, frozen=True):
             UsageError: it is no datetime, or out of range.
         """
         if not isinstance(when, datetime):
-            raise UsageError(f"Schedule.at takes a datetime; it is {when!r}")
+            raise UsageError(f"Schedule.at takes a datetime; it is {shown(when)}")
         try:
             schedule = cls(ScheduleKind.AT, when.timestamp())
             str(schedule)  # rounded up it may be beyond the last year
         except (OverflowError, ValueError, OSError):
-            raise UsageError(f"Schedule.at: {when!r} is out of range") from None
+            raise UsageError(f"Schedule.at: {shown(when)} is out of range") from None
         return schedule
 
     @classmethod
@@ -93,7 +93,7 @@ class Schedule(msgspec.Struct, frozen=True):
             UsageError: the expression or the zone cannot be read, or no day fits; or the extra is missing.
         """
         if not isinstance(expression, str):
-            raise UsageError(f"Schedule.cron takes an expression as '0 3 * * *'; it is {expression!r}")
+            raise UsageError(f"Schedule.cron takes an expression as '0 3 * * *'; it is {shown(expression)}")
         name = tz if isinstance(tz, str) else str(getattr(tz, "key", tz))
         schedule = cls(ScheduleKind.CRON, expression=" ".join(expression.split()), tz=name)
         if next(schedule._moments(_ANY_DAY), None) is None:
@@ -186,6 +186,6 @@ def _zone(name: str) -> tzinfo:
         return ZoneInfo(name)
     except Exception:  # KeyError, ValueError, OSError, by what is wrong with the name
         raise UsageError(
-            f"there is no time zone {name!r} here: write its IANA name, as 'Europe/Berlin'; where the system has no "
-            f"time zones, install tzdata"
+            f"there is no time zone {shown(name)} here: write its IANA name, as 'Europe/Berlin'; where the system has "
+            f"no time zones, install tzdata"
         ) from None

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import msgspec
 
+from actors.bounds import shown
 from actors.errors import UsageError
 from actors.messages import Message
 from supervisor.durable.mailbox import DurableMailbox
@@ -173,7 +174,7 @@ class TreeStore:
     def _name(self, name: str) -> str:
         if not isinstance(name, str):
             raise UsageError(
-                f"{self._path} finds actors by name: root.store.dead_letters('ledger'); {name!r} is no str"
+                f"{self._path} finds actors by name: root.store.dead_letters('ledger'); {shown(name)} is no str"
             )
         return absolute(self._path, name).removeprefix(f"{self._path}/")
 
@@ -228,7 +229,7 @@ class TreeStore:
 def _check_number(letter: int) -> None:
     """Check what names a dead letter; what SQLite cannot take would fail all that is stored with it."""
     if type(letter) is not int:
-        raise UsageError(f"a dead letter is named by its number: root.store.requeue(letter.id); it is {letter!r}")
+        raise UsageError(f"a dead letter is named by its number: root.store.requeue(letter.id); it is {shown(letter)}")
     if not 0 < letter < 2**63:
         raise _no_such(letter)
 

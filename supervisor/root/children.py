@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from actors.bounds import shown
 from actors.errors import UsageError
 from actors.lazy import LazyModule
 from actors.ref import ActorRef
@@ -40,7 +41,7 @@ class Children(Lifecycle):
         if self._engine is None:
             raise self._not_started()
         if not isinstance(name, str):
-            raise UsageError(f"{self.path} finds actors by name: root['indexer']; {name!r} is no str")
+            raise UsageError(f"{self.path} finds actors by name: root['indexer']; {shown(name)} is no str")
         mailbox = self._tree.registry.find(absolute(self.path, name))
         actor, refs_to = mailbox.protocol.actor, self._tree.refs_to
         make: Callable[..., JobsRef] = without_methods(JobsRef, actor) if refs_to is None else refs_to(actor)
@@ -148,5 +149,5 @@ def path_of(name: str | ActorRef) -> str:
     if isinstance(name, ActorRef):
         return name.path
     if not isinstance(name, str):
-        raise UsageError(f"a child is named by a text or a ref: 'indexer', root['indexer']; it is {name!r}")
+        raise UsageError(f"a child is named by a text or a ref: 'indexer', root['indexer']; it is {shown(name)}")
     return name

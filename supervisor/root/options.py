@@ -10,7 +10,7 @@ import os
 from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING, Literal, TypedDict, get_args
 
-from actors.bounds import MOST_PROCESSES, check_time, is_count
+from actors.bounds import MOST_PROCESSES, check_time, is_count, shown
 from actors.errors import UsageError
 from supervisor.core.rules.spare_count import SpareCount
 from supervisor.core.terms import AutoShutdown, Intensity, Start, Strategy
@@ -79,18 +79,21 @@ def check_options(
         UsageError: one of them cannot be.
     """
     if store is not None and not callable(getattr(store, "commit", None)):
-        raise UsageError(f"store must be a store, as SQLiteStore('shop.db'), or None; it is {store!r}")
+        raise UsageError(f"store must be a store, as SQLiteStore('shop.db'), or None; it is {shown(store)}")
     if cluster is not None and not callable(getattr(cluster, "enter", None)):
-        raise UsageError(f"cluster must be a RayCluster or None, it is {cluster!r}")
+        raise UsageError(f"cluster must be a RayCluster or None, it is {shown(cluster)}")
     if not isinstance(reading, str) or reading not in get_args(Reading):
-        raise UsageError(f"reading must be 'thread' or 'loop', it is {reading!r}")
+        raise UsageError(f"reading must be 'thread' or 'loop', it is {shown(reading)}")
     if not (isinstance(spares, str) and spares == "auto") and not is_count(spares, 0, MOST_PROCESSES):
         raise UsageError(
-            f"spares must be a whole number of at least 0 and at most {MOST_PROCESSES}, or 'auto', it is {spares!r}"
+            f"spares must be a whole number of at least 0 and at most {MOST_PROCESSES}, or 'auto', it is "
+            f"{shown(spares)}"
         )
     if stop_timeout is not None:
         check_time("stop_timeout", stop_timeout, otherwise=", or None for each child's own grace")
     if not callable(on_give_up) and not (isinstance(on_give_up, str) and on_give_up in {"cancel", "sigterm"}):
-        raise UsageError(f"on_give_up must be 'cancel', 'sigterm' or a callable, it is {on_give_up!r}")
+        raise UsageError(f"on_give_up must be 'cancel', 'sigterm' or a callable, it is {shown(on_give_up)}")
     if max_shared_bytes is not None and not is_count(max_shared_bytes, 1):
-        raise UsageError(f"max_shared_bytes must be a whole number of at least 1, or None, not {max_shared_bytes!r}")
+        raise UsageError(
+            f"max_shared_bytes must be a whole number of at least 1, or None, not {shown(max_shared_bytes)}"
+        )

@@ -17,6 +17,7 @@ from typing import Final
 
 import msgspec
 
+from actors.bounds import shown
 from actors.errors import UsageError
 from supervisor.core.schedule import Schedule
 from supervisor.mailbox.validation import Admitted
@@ -123,7 +124,7 @@ class Scheduler:
         """
         if self._entries.pop(name, None) is None:
             known = ", ".join(sorted(self._entries)) or "none"
-            raise UsageError(f"{self._path} has no schedule {name!r}; it has: {known}")
+            raise UsageError(f"{self._path} has no schedule {shown(name)}; it has: {known}")
         return self._store(DeleteSchedule(name))
 
     def list(self) -> tuple[ScheduledMessage, ...]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
+from actors.bounds import shown
 from actors.errors import UsageError
 from actors.lazy import LazyModule
 from actors.messages import Message
@@ -47,11 +48,13 @@ class Schedules(Lifecycle):
         """
         self._engine_now()
         if not isinstance(name, str) or not name:
-            raise UsageError(f"the name of a schedule is a text that is not empty; it is {name!r}")
+            raise UsageError(f"the name of a schedule is a text that is not empty; it is {shown(name)}")
         if not isinstance(schedule, times.Schedule):
-            raise UsageError(f"schedule {name!r} takes Schedule.every(...), .at(...) or .cron(...); it is {schedule!r}")
+            raise UsageError(
+                f"schedule {name!r} takes Schedule.every(...), .at(...) or .cron(...); it is {shown(schedule)}"
+            )
         if not isinstance(child, str):
-            raise UsageError(f"schedule {name!r} goes to a child by its name; {child!r} is no str")
+            raise UsageError(f"schedule {name!r} goes to a child by its name; {shown(child)} is no str")
         admitted = self._tree.registry.find(absolute(self.path, child)).intake.check(message)
         if admitted.packed.attachments:
             raise UsageError(f"schedule {name!r} keeps {admitted.name} in memory; send what is large as a path")

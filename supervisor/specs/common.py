@@ -30,7 +30,7 @@ def read_words(spec: object, **enums: type[StrEnum]) -> None:
     `spec_validation` refuses unknown ones.
     """
     for name, enum in enums.items():
-        with contextlib.suppress(ValueError):
+        with contextlib.suppress(Exception):  # whatever the repr of another value raises
             object.__setattr__(spec, name, enum(getattr(spec, name)))
 
 

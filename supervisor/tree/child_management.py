@@ -13,6 +13,7 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Final, NoReturn
 
+from actors.bounds import shown
 from actors.errors import UsageError
 from actors.exits import ExitReport
 from supervisor.core.rules.states import SupervisorState
@@ -40,7 +41,7 @@ def engine_at(root: Engine, name: str) -> Engine:
         UsageError: it is no name.
     """
     if not isinstance(name, str):
-        raise UsageError(f"a supervisor is named by a text: under='parsers'; it is {name!r}")
+        raise UsageError(f"a supervisor is named by a text: under='parsers'; it is {shown(name)}")
     engine = root
     for part in [part for part in name.removeprefix(root.path).split("/") if part]:
         child = engine.children.get(part)

@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final, TypeVar
 
-from actors.bounds import check_time
+from actors.bounds import check_time, shown
 from actors.errors import UsageError
 from supervisor.known_options import tells_options
 from supervisor.store.errors import StoreError
@@ -55,9 +55,9 @@ class SQLiteStore:
 
     def __init__(self, path: str | os.PathLike[str], *, sync: Sync = "full", keep_keys: float = _WEEK) -> None:
         if not isinstance(path, str | os.PathLike) or str(path) in ("", ":memory:") or "\0" in str(path):
-            raise UsageError(f"SQLiteStore takes the path of a file, as 'shop.db'; it is {path!r}")
+            raise UsageError(f"SQLiteStore takes the path of a file, as 'shop.db'; it is {shown(path)}")
         if sync not in ("full", "normal"):
-            raise UsageError(f"sync of {path} must be 'full' or 'normal'; it is {sync!r}")
+            raise UsageError(f"sync of {path} must be 'full' or 'normal'; it is {shown(sync)}")
         check_time(f"keep_keys of {path}", keep_keys)
         self._path = Path(os.path.realpath(path))
         self._sync = sync
