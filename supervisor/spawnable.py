@@ -315,8 +315,11 @@ def _running(main: ModuleType, path: str | None) -> list[tuple[str, int]]:
 
 
 def _parsed(path: str) -> ast.Module | None:
-    """A Python file; None where it cannot be read."""
-    with contextlib.suppress(OSError, SyntaxError, ValueError), open(path, "rb") as source:
+    """A Python file; None where it cannot be read.
+
+    CPython 3.11 says at times that its own count is wrong (SystemError) where another thread is at it, too.
+    """
+    with contextlib.suppress(OSError, SyntaxError, ValueError, SystemError), open(path, "rb") as source:
         return ast.parse(source.read())
     return None
 

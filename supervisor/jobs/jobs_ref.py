@@ -181,8 +181,8 @@ class JobsRef(MailboxRef):
                 f"{self.path} is {with_article(actor.__qualname__)}, which runs no jobs; they need a pool of their "
                 f"own: ChildSpec(Jobs, name='pool', size=8)"
             )
-        job = prepared_job.PreparedJob(function, timeout, idempotent=idempotent)
         self._mailbox.home.check(f"the ref of {self.path}")
+        job = prepared_job.PreparedJob(function, timeout, idempotent=idempotent)
         self._preload(job.module, job.main)
         return job
 

@@ -15,6 +15,7 @@ from actors.errors import UsageError
 from actors.messages import Message
 from supervisor.durable.mailbox import DurableMailbox
 from supervisor.durable.rows import content_of
+from supervisor.loop_affinity import Home
 from supervisor.mailbox.askers import decode_bound
 from supervisor.messaging.registry import absolute
 from supervisor.messaging.tree_context import TreeContext
@@ -81,6 +82,7 @@ class TreeStore:
         self._path = path
         self._tree = tree
         self._store = store
+        self._home = Home()
 
     # ---- dead letters
 
@@ -125,17 +127,20 @@ class TreeStore:
             StoreError: there is no such dead letter, or the store fails.
             UsageError: it is no number.
         """
+        self._check_home()
         _check_number(letter)
         await self._store.commit([DropDeadLetter(letter)])
 
     async def page(self, mailbox: str | None, after: int) -> list[KeptDeadLetter]:
         """Some dead letters with an id above `after`; none when there are no more."""
+        self._check_home()
         return [self._kept(letter) for letter in await self._store.dead_letters(mailbox, _PAGE, after)]
 
     # ---- mailboxes
 
     async def mailboxes(self) -> list[MailboxSummary]:
         """All mailboxes that have something, with how much; also those of actors that the tree no longer has."""
+        self._check_home()
         return await self._store.mailboxes()
 
     async def move(self, name: str, to: str) -> int:
@@ -148,6 +153,7 @@ class TreeStore:
             UsageError: one of them is in the tree.
             StoreError: the store fails; nothing was moved.
         """
+        self._check_home()
         await self._left(name)
         await self._left(to)
         return await self._store.move(self._gone(name), self._gone(to))
@@ -159,12 +165,17 @@ class TreeStore:
             UsageError: it is in the tree.
             StoreError: the store fails; nothing was deleted.
         """
+        self._check_home()
         await self._left(name)
         return await self._store.discard(self._gone(name))
 
     # ---- inside
 
+    def _check_home(self) -> None:
+        self._home.check(f"the store of {self._path}")
+
     async def _found(self, letter: int) -> StoredDeadLetter:
+        self._check_home()
         _check_number(letter)
         found = await self._store.dead_letter(letter)
         if found is None:

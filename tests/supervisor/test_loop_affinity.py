@@ -7,12 +7,15 @@ import multiprocessing
 import os
 import sys
 import threading
+from contextlib import asynccontextmanager
 
 import pytest
 
-from actors import ActorCrashed, ActorStopped, AskTimeout, HandlerError, Topic, UsageError
-from supervisor import ChildSpec, Supervisor
+from actors import ActorCrashed, ActorStopped, AskTimeout, HandlerError, Jobs, Topic, UsageError
+from supervisor import ChildSpec, Schedule, Supervisor
+from supervisor.store import SQLiteStore
 from tests.support.counters import Add, Counter, Fail, Sleep
+from tests.support.jobs import double
 from tests.support.waiting import DEADLINE, until
 
 pytestmark = pytest.mark.processes
@@ -22,9 +25,27 @@ def tree():
     return Supervisor(ChildSpec(Counter, name="a"), ChildSpec(Counter, name="b"), spares=0)
 
 
+@asynccontextmanager
+async def whole_tree(tmp_path):
+    """A tree with jobs and a store, which a caller may have kept, too."""
+    jobs, store = ChildSpec(Jobs, name="pool"), SQLiteStore(tmp_path / "shop.db")
+    async with Supervisor(
+        ChildSpec(Counter, name="a"), ChildSpec(Counter, name="b"), jobs, spares=0, store=store
+    ) as root:
+        root.kept = root.store
+        yield root
+
+
+ADDED = Topic("added", Add)
+
 USES = {
     "ask": lambda root, ref: ref.ask(Add(1)),
+    "ask when down": lambda root, ref: ref.ask(Add(1), when_down="fail"),
+    "ask_many": lambda root, ref: ref.ask_many([Add(1)]),
     "tell": lambda root, ref: ref.tell(Add(1)),
+    "tell later": lambda root, ref: ref.tell(Add(1), delay=1.0),
+    "tell_many": lambda root, ref: ref.tell_many([Add(1)]),
+    "run": lambda root, ref: root["pool"].run(double, 1),
     "terminated": lambda root, ref: ref.terminated(),
     "start_child": lambda root, ref: root.start_child(ChildSpec(Counter, name="c")),
     "terminate_child": lambda root, ref: root.terminate_child("a"),
@@ -36,10 +57,26 @@ USES = {
     "wait": lambda root, ref: root.wait(),
     "serve": lambda root, ref: root.serve(),
     "leave": lambda root, ref: root.__aexit__(None, None, None),
+    "read dead letters": lambda root, ref: root.kept.page(None, 0),
+    "find a dead letter": lambda root, ref: root.kept.dead_letter(1),
+    "requeue": lambda root, ref: root.kept.requeue(1),
+    "drop": lambda root, ref: root.kept.drop(1),
+    "list mailboxes": lambda root, ref: root.kept.mailboxes(),
+    "move": lambda root, ref: root.kept.move("gone", "new"),
+    "discard": lambda root, ref: root.kept.discard("gone"),
 }
 
 USES_NOW = {
     "tell_nowait": lambda root, ref: ref.tell_nowait(Add(1)),
+    "map": lambda root, ref: root["pool"].map(double, [1]),
+    "publish": lambda root, ref: root.publish(ADDED, Add(1)),
+    "subscribe": lambda root, ref: root.subscribe(ADDED),
+    "schedule": lambda root, ref: root.schedule("x", "a", Add(1), Schedule.every(100)),
+    "unschedule": lambda root, ref: root.unschedule("x"),
+    "schedules": lambda root, ref: root.schedules(),
+    "count_children": lambda root, ref: root.count_children(),
+    "journal": lambda root, ref: root.journal(),
+    "store": lambda root, ref: root.store,
     "events": lambda root, ref: root.events(),
     "dead_letters": lambda root, ref: root.dead_letters(),
     "health": lambda root, ref: root.health(),
@@ -74,16 +111,16 @@ def texts_of(root, ref):
     return asyncio.run(use_all()) | {name: use_now(work) for name, work in USES_NOW.items()}
 
 
-async def test_another_thread():
+async def test_another_thread(tmp_path):
     """Everything is refused with the remedy, and nothing was done."""
-    async with tree() as root:
+    async with whole_tree(tmp_path) as root:
         texts = await asyncio.to_thread(texts_of, root, root["a"])
         assert [] == [
             name for name, text in texts.items() if "asyncio.run_coroutine_threadsafe(it(), root.loop)" not in text
         ]
-        assert ["a", "b"] == [child.name for child in root.which_children()]
+        assert ["a", "b", "pool"] == [child.name for child in root.which_children()]
         assert [1, 1] == [await root[name].ask(Add(1)) for name in "ab"]
-    assert [None, None] == [
+    assert [None, None, None] == [
         child.pid for child in root.which_children()
     ]  # the leaving that was refused is not the last
 
@@ -105,11 +142,12 @@ async def test_the_remedy_in_another_thread():
         assert (await asyncio.to_thread(asyncio.run, with_a_loop())).ready
 
 
-def test_another_loop_of_the_same_thread():
+def test_another_loop_of_the_same_thread(tmp_path):
     """The same."""
     first, second = asyncio.new_event_loop(), asyncio.new_event_loop()
     try:
-        root = first.run_until_complete(tree().__aenter__())
+        entered = whole_tree(tmp_path)
+        root = first.run_until_complete(entered.__aenter__())
         ref = root["a"]
         for name, work in USES.items():
             with pytest.raises(UsageError, match="another event loop"):
@@ -125,7 +163,7 @@ def test_another_loop_of_the_same_thread():
                 pytest.fail(name)
         ref.tell_nowait(Add(5))  # no loop runs: this is the thread, and the loop goes on later
         assert 6 == first.run_until_complete(ref.ask(Add(1)))
-        first.run_until_complete(root.__aexit__(None, None, None))
+        first.run_until_complete(entered.__aexit__(None, None, None))
     finally:
         first.close()
         second.close()
@@ -133,9 +171,9 @@ def test_another_loop_of_the_same_thread():
 
 @pytest.mark.skipif(sys.platform != "linux", reason="forks")
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
-async def test_a_fork():
+async def test_a_fork(tmp_path):
     """The same; a fork that leaves the `async with` stops nothing of the daemon's."""
-    async with tree() as root:
+    async with whole_tree(tmp_path) as root:
         said, saying = multiprocessing.Pipe(duplex=False)
         ref = root["a"]
         waiting = asyncio.create_task(root["b"].ask(Sleep(), timeout=None))
