@@ -330,7 +330,7 @@ def _extent_of(shape: object) -> tuple[int, ...]:
     if not all(is_count(one, 0, MAX_SIZE) for one in extent):
         raise UsageError(
             f"a Shared has a whole number of bytes from 0 to {MAX_SIZE}, or a shape of such numbers; it was given "
-            f"{shape!r}"
+            f"{shown(shape)}"
         )
     return extent
 
@@ -344,8 +344,8 @@ def _kind_of(dtype: object) -> tuple[Any, tuple[int, ...]]:
     numpy = _numpy()
     try:
         kind = numpy.dtype(dtype)
-    except (TypeError, ValueError, SyntaxError) as error:
-        raise UsageError(f"dtype={dtype!r} is none of numpy's: {error}") from None
+    except Exception as error:  # TypeError, ValueError, SyntaxError, and whatever the repr of the value raises
+        raise UsageError(f"dtype={shown(dtype)} is none of numpy's: {error}") from None
     return (kind, ()) if kind.subdtype is None else kind.subdtype
 
 
