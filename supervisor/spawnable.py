@@ -315,10 +315,7 @@ def _running(main: ModuleType, path: str | None) -> list[tuple[str, int]]:
 
 
 def _parsed(path: str) -> ast.Module | None:
-    """A Python file; None where it cannot be read.
-
-    CPython 3.11 says at times that its own count is wrong (SystemError) where another thread is at it, too.
-    """
+    """A Python file; None where it cannot be read, also because another thread parses, too (SystemError of 3.11)."""
     with contextlib.suppress(OSError, SyntaxError, ValueError, SystemError), open(path, "rb") as source:
         return ast.parse(source.read())
     return None

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from actors.protocol.protocol import ActorProtocol
 
 _decode: Final = msgspec.msgpack.Decoder(StartActor).decode
+_MAIN: Final = ("__main__", "__mp_main__")  # its name in the program, and in what multiprocessing starts
 _IMPORTING: Final = "_inheriting"  # multiprocessing's name for "do not start processes now"
 
 
@@ -53,8 +54,8 @@ def only_importing() -> Iterator[None]:
 
 
 def import_module(module: str, main: dict[str, bytes]) -> None:
-    """Import a module; `__main__` as multiprocessing does in a spawned process, from what `main` says."""
-    if module == "__main__":
+    """Import a module; the daemon's main one as multiprocessing does in a spawned process, from what `main` says."""
+    if module in _MAIN:
         spawn.prepare({key: os.fsdecode(value) for key, value in main.items()})
     else:
         importlib.import_module(module)

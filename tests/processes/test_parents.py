@@ -20,8 +20,12 @@ import asyncio
 import multiprocessing
 import multiprocessing.process
 import sys
-from actors import Actor, Message, handles
+from actors import Actor, Jobs, Message, handles, job
 from supervisor import ChildSpec, Supervisor
+
+@job
+def half(number: int) -> int:
+    return number // 2
 
 class Child(Message[int]):
     pass
@@ -46,7 +50,8 @@ class Echo(Actor):
         return ours.recv()
 
 async def serve(*args):
-    async with Supervisor(ChildSpec(Echo, args)) as root:
+    async with Supervisor(ChildSpec(Echo, args), ChildSpec(Jobs, name="pool")) as root:
+        assert 21 == await root["pool"].run(half, 42)
         print("ANSWER", await root["echo"].ask(Child()), flush=True)
 
 def worker(*args):
