@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from typing import Final
 
@@ -15,7 +16,7 @@ EXTRA: Final = "actorctl needs click: pip install 'actor-supervisor[cli]'"
 def main() -> None:
     """Run `actorctl`; exits with one of the codes in `ExitCode`."""
     try:
-        with ends_at_once():
+        with ends_at_once(signal.SIGINT, signal.SIGTERM):
             from supervisor.ctl.app import actorctl  # noqa: PLC0415 - click is an extra
     except ModuleNotFoundError as error:
         if error.name != "click":

@@ -152,7 +152,11 @@ class MessageSpans:
             return
         ended = min(now, outcome.ended or now)
         began = min(ended, max(opened.since, outcome.began))
-        more: dict[str, AttributeValue] = {"actor.fate": fate.value, "actor.member": member}
+        more: dict[str, AttributeValue] = {
+            "actor.fate": fate.value,
+            "actor.member": member,
+            "actor.deliveries": opened.deliveries + 1,
+        }
         pid = getattr(self._mailbox.consumers.served.get(member), "pid", None)
         if pid is not None:
             more["process.pid"] = pid
@@ -170,6 +174,7 @@ class MessageSpans:
         opened.deliveries = loss.deliveries
         more: dict[str, AttributeValue] = {
             "actor.fate": "redelivered" if loss.fate is None else loss.fate.value,
+            "actor.member": report.actor.removeprefix(f"{self._mailbox.path.rpartition('/')[0]}/"),
             "actor.deliveries": loss.deliveries,
             "actor.life": report.life,
             "actor.exit.kind": report.reason.kind.value,

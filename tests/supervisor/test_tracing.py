@@ -189,6 +189,9 @@ async def test_a_killed_handler():
             first.attributes[key] for key in ("actor.fate", "actor.deliveries", "actor.exit.signal")
         )
         assert "handled" == third.attributes["actor.fate"]
+        assert [(1, "calc"), (2, "calc"), (3, "calc")] == [
+            (span.attributes["actor.deliveries"], span.attributes["actor.member"]) for span in (first, second, third)
+        ]
         in_order(
             *(span for pair in zip(traces.named("queue Kill"), (first, second, third), strict=True) for span in pair)
         )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+
 import click
 
 from supervisor.ctl.interrupt import ends_at_once
@@ -20,7 +22,7 @@ NEEDED = frozenset({"starlette", "uvicorn", "sse_starlette", "anyio", "h11"})
 )
 @daemon_option
 @json_option
-@ends_at_once()
+@ends_at_once(signal.SIGINT, signal.SIGTERM)
 def web(daemon: str | None, host: str, port: int, names: tuple[str, ...], *, as_json: bool) -> None:
     """Show the tree live in the browser, until Ctrl-C.
 

@@ -26,7 +26,11 @@ EXTRA: Final = "--reload needs watchfiles: pip install 'actor-supervisor[cli]'"
 PATIENCE: Final = 15.0  # seconds in which a tree stops before it is killed
 LOOK: Final = 500  # ms between two looks whether the child has ended
 _ENDS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-_ASKED: Final = {-signal.SIGTERM, -signal.SIGINT}  # how a tree ends that is stopped while it is still imported
+_ASKED: Final = {
+    -signal.SIGTERM,
+    -signal.SIGINT,
+    128 + signal.SIGTERM,
+}  # how a tree ends that is stopped while it is still imported
 
 
 def reloading(target: str) -> int:

@@ -12,6 +12,7 @@ import asyncio
 import importlib
 import inspect
 import logging
+import signal
 import sys
 import traceback
 from collections.abc import Callable
@@ -60,14 +61,15 @@ def run(target: str, *, reload: bool, parent: int | None) -> None:
     if not (logging.getLogger().handlers or structlog.is_configured()):
         logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     try:
-        tree = load(target)
+        with ends_at_once(signal.SIGTERM):
+            tree = load(target)
     except click.ClickException:
         raise
     except Exception as error:
         click.echo(f"{_traceback(error)}actorctl: {target} cannot be loaded, see above", err=True)
         sys.exit(ExitCode.REFUSED)
     try:
-        with ends_at_once():
+        with ends_at_once(signal.SIGINT, signal.SIGTERM):
             asyncio.run(_serve(tree))
     except asyncio.CancelledError:  # it was asked to stop while it started
         pass

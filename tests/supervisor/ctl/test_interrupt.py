@@ -1,4 +1,4 @@
-"""Ctrl-C before `actorctl` has begun anything: no traceback, no complaint of a coroutine, and it is not forgotten."""
+"""Ctrl-C and SIGTERM before `actorctl` has begun anything: they are not forgotten, and say nothing."""
 
 from __future__ import annotations
 
@@ -22,12 +22,21 @@ def ended(folder, *words):
     return subprocess.run([*CTL, *words], cwd=folder, env=variables, capture_output=True, text=True, check=False)
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize(("module", "words"), [("click", ("ps",)), ("uvicorn", ("web",))])
-def test_it_is_quiet(module, words):
+def test_it_is_quiet(module, words, number):
     with short_folder() as folder:
-        (folder / f"{module}.py").write_text(INTERRUPTED)
+        (folder / f"{module}.py").write_text(INTERRUPTED.replace("SIGINT", number.name))
         done = ended(folder, *words)
-        assert (130, "", "") == (done.returncode, done.stdout, done.stderr)
+        assert (128 + number, "", "") == (done.returncode, done.stdout, done.stderr)
+
+
+def test_sigterm_while_the_tree_is_imported():
+    """It has a handler: as the first process of a container it would hear nothing else."""
+    with short_folder() as folder:
+        (folder / "shop.py").write_text(INTERRUPTED.replace("SIGINT", "SIGTERM"))
+        done = ended(folder, "run", "shop:tree")
+        assert (143, "", "") == (done.returncode, done.stdout, done.stderr)
 
 
 def test_before_the_loop_of_a_tree_runs():
@@ -60,7 +69,7 @@ def test_an_ignored_one_stays_ignored():
     """As of a job in the background of a script."""
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
-        with ends_at_once():
+        with ends_at_once(signal.SIGINT):
             assert signal.SIG_IGN is signal.getsignal(signal.SIGINT)
         assert signal.SIG_IGN is signal.getsignal(signal.SIGINT)
     finally:
@@ -68,6 +77,6 @@ def test_an_ignored_one_stays_ignored():
 
 
 def test_what_handled_it_before_does_so_again():
-    with ends_at_once():
+    with ends_at_once(signal.SIGINT):
         assert signal.default_int_handler is not signal.getsignal(signal.SIGINT)
     assert signal.default_int_handler is signal.getsignal(signal.SIGINT)
