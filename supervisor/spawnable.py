@@ -378,7 +378,7 @@ def _still_loading(module: ModuleType) -> bool:
     return module.__name__ in MAIN or bool(getattr(spec, "_initializing", False))
 
 
-_NEEDED: Final = {"thread": "_thread", "queue": "queue"}  # arguments of patch_all, and the modules that they patch
+_NEEDED: Final = {"thread": "_thread", "queue": "queue", "select": "select"}  # of patch_all, and what they patch
 
 
 def check_patches() -> None:

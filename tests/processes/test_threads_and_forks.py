@@ -5,12 +5,16 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
 from actors import Actor, Message, UsageError, handles
+from actors.child.messages.calls import Calls
 from supervisor import ChildSpec, Supervisor
 from tests.support.waiting import DEADLINE
 
@@ -53,6 +57,14 @@ def elsewhere(actor: Actor, how: str) -> str:
     except UsageError as error:
         return str(error)
     return "done"
+
+
+def test_a_module_may_replace_the_numbers_of_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As gevent does, where it patches Python in a module that a job's process imports."""
+    none = cast("Any", None)
+    calls = Calls("/root/a", none, none, time)
+    monkeypatch.setattr(threading, "get_ident", lambda: 0)
+    calls.check_thread("context.extend")
 
 
 def fork(actor: Actor, message: Fork) -> tuple[int, int]:

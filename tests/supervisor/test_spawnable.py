@@ -711,6 +711,7 @@ def test_an_actor_in_the_main_script_of_a_frozen_program(monkeypatch):
         (("select", "os", "subprocess", "_thread", "queue"), None),
         (("select", "os", "queue"), "gevent has patched select, os, but not thread, .* without thread=False"),
         (("select", "_thread"), "gevent has patched select, but not queue, .* without queue=False"),
+        (("os", "_thread", "queue"), "gevent has patched os, but not select, .* without select=False"),
     ],
 )
 def test_what_gevent_has_patched_fits_together(monkeypatch, patched, refused):

@@ -6,6 +6,7 @@ Runs in the actor's process, in its main thread; what waits is refused in every 
 from __future__ import annotations
 
 import threading
+from _thread import get_ident  # once for all: a module of the actor's may have gevent replace it later
 from collections.abc import AsyncGenerator, Callable, Sequence
 from functools import cache
 from itertools import count
@@ -75,7 +76,7 @@ class Calls:
         self._outbox = outbox
         self._numbers = count(1)
         self.now = clock.monotonic
-        self._thread = threading.get_ident()
+        self._thread = get_ident()
 
     def ref(self, path: str) -> ActorRef:
         """The ref of another actor, or of this one."""
@@ -91,7 +92,7 @@ class Calls:
         Raises:
             UsageError: it does not. Nothing was done.
         """
-        if threading.get_ident() != self._thread:
+        if get_ident() != self._thread:
             raise UsageError(
                 f"{what} of {self._path} works only in the thread of its handlers, not in "
                 f"{threading.current_thread().name}: what arrives is read there; send with tell_nowait(...) from here, "
