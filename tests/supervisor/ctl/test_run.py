@@ -270,6 +270,13 @@ def test_a_tree_that_raises_is_told_from_its_own_code_on(folder, monkeypatch, so
     assert "actorctl: shop:tree cannot be loaded, see above" == failed.output.splitlines()[-1]
 
 
+def test_the_other_verbs_load_no_daemon():
+    """They are clients of one, and a shell waits for each."""
+    script = "import sys, supervisor.ctl.app; print({'structlog', 'supervisor.root.lifecycle'} & sys.modules.keys())"
+    loaded = subprocess.run([sys.executable, "-c", script], env=environment("."), capture_output=True, check=True)
+    assert b"set()\n" == loaded.stdout
+
+
 def test_completion_in_a_shell(folder):
     """What bash is offered for the first characters of a verb, and of a child of the running daemon."""
 
