@@ -11,7 +11,7 @@ from typing import Final
 
 from actors.exits import EXIT_ORPHANED, ExitKind, ExitReason
 from supervisor.core.health.life_end import LifeEnd
-from supervisor.core.health.stacks import without_their_start
+from supervisor.core.health.stacks import of_the_fault, without_their_start
 
 _OWN_FAULTS: Final = {
     "SIGSEGV": "segmentation fault",
@@ -108,7 +108,7 @@ def signal_name(number: int) -> str:
 def native_stack(text: str) -> str | None:
     """What faulthandler wrote about a fatal fault, of all the text in a black box; None when there was none."""
     at = text.find(_FATAL)
-    return None if at < 0 else without_their_start(text[at:].rstrip())
+    return None if at < 0 else without_their_start(of_the_fault(text[at:].rstrip()))
 
 
 def one_line(text: str) -> str:

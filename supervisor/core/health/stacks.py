@@ -19,6 +19,12 @@ def of_the_actor(stacks: str) -> str:
     return "\n\n".join(stack for stack in stacks.split("\n\n") if _HEARTBEAT not in stack)
 
 
+def of_the_fault(stacks: str) -> str:
+    """What was written at a fatal fault without the heartbeat thread, unless the fault is in that."""
+    parts = stacks.split("\n\n")
+    return "\n\n".join(part for part in parts if _HEARTBEAT not in part or part.startswith("Current thread"))
+
+
 def without_their_start(stacks: str) -> str:
     """The stacks without the frames that every actor has: how its process was started, and what called the handler."""
     return "\n\n".join(map(_without_its_start, stacks.split("\n\n")))

@@ -1,6 +1,6 @@
 """Run: `actorctl run MODULE:TREE [--reload]`: a daemon of nothing but a tree, for development and for small services.
 
-    run           one process, see `supervisor.ctl.tree_program`
+    run           one process, see `supervisor.ctl.verbs.tree_program`
     run --reload  that process is a child, see `supervisor.ctl.verbs.reload`
 
 Runs in the main thread of `actorctl`.
@@ -33,6 +33,6 @@ def run(target: str, *, reload: bool, parent: int | None) -> None:
         from actors.process.setup import end_with  # noqa: PLC0415 - nothing else needs it
 
         end_with(parent)
-    from supervisor.ctl.tree_program import run_here  # noqa: PLC0415 - nothing else needs it
+    from supervisor.ctl.verbs.tree_program import run_here  # noqa: PLC0415 - nothing else needs it
 
     run_here(target)

@@ -241,4 +241,10 @@ def test_native_stack():
     """What follows the last dump that was asked for; nothing where no fault was."""
     assert FAULT.rstrip() == native_stack(DUMP + FAULT)
     assert native_stack(DUMP) is None
+    heartbeat = '  File "/usr/lib/python3.11/site-packages/actors/process/heartbeat.py", line 50 in answer'
+    beside = FAULT.replace("Current thread", f"Thread 0x1 (most recent call first):\n{heartbeat}\n\nCurrent thread", 1)
+    assert beside != FAULT
+    assert FAULT.rstrip() == native_stack(beside)
+    inside = f"Fatal Python error: Aborted\n\nCurrent thread 0x1 (most recent call first):\n{heartbeat}"
+    assert inside == native_stack(inside)
     assert native_stack("") is None
