@@ -17,6 +17,7 @@ from supervisor.control import frames as wire
 from supervisor.control.frames import Reply
 from supervisor.control.look.letters import MOST, KeptLetter, Letters
 from supervisor.control.look.names import named
+from supervisor.control.look.words import count
 from supervisor.control.messages import as_object
 from supervisor.durable.mailbox import DurableMailbox
 from supervisor.errors import NoSuchChild
@@ -103,7 +104,7 @@ class DeadLetters:
             except ActorsError as error:
                 error.args = (f"{error}; {done} of {len(deeds)} sent again",)
                 raise
-        return wire.Done(f"{len(deeds)} sent again")
+        return wire.Done(f"{count(len(deeds), 'message')} sent again")
 
     async def _requeuing(self, letter: str) -> Callable[[], Awaitable[None]]:
         """Sends one letter again, which is there and has its message."""
@@ -128,7 +129,7 @@ class DeadLetters:
         deeds = [await self._dropping(letter) for letter in dict.fromkeys(asked.ids)]
         for deed in deeds:
             await deed()
-        return wire.Done(f"{len(deeds)} dropped")
+        return wire.Done(f"{count(len(deeds), 'letter')} dropped")
 
     async def _dropping(self, letter: str) -> Callable[[], Awaitable[None]]:
         """Drops one letter, which is there."""

@@ -2,8 +2,7 @@
 
     import MODULE ─▶ a Supervisor, or specs, or a function that returns them ─▶ serves until a signal or its end
 
-Imported by that verb alone: it loads what a daemon needs, and the other verbs are clients of one. Runs in the main
-thread of `actorctl`.
+Imported by that verb alone: it loads what only a daemon needs, as structlog. Runs in the main thread of `actorctl`.
 """
 
 from __future__ import annotations

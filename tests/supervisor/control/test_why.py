@@ -132,6 +132,12 @@ TABLE = {
         Verdict.HUNG,
         "has been handling job parse for 33 s: a job may take as long as the timeout= of its run or map allows",
     ),
+    "starts, and asks another": (
+        facts(actor(state=ChildState.STARTING, uptime=None), started_ago=4.0, asked=("/root/b",)),
+        Verdict.STARTING,
+        "and is not ready yet: it waits for the answer of /root/b; at 30 s (start_timeout) it is killed, which counts ",
+        "as a failed start; see: actorctl why /root/b.",
+    ),
     "crash loop by a bad configuration": (
         facts(
             actor(state=ChildState.BACKOFF, life=4, pid=None, uptime=None, next_try=2.1),

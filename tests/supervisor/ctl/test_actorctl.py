@@ -340,11 +340,11 @@ def test_dead_letters(ctl):
     for verb_ in ("requeue", "drop"):  # all or none
         assert "no dead letter '999999'" in ctl("dead", verb_, letter["id"], "999999", code=4)
     assert [letter] == aborted()
-    assert "1 sent again" == ctl("dead", "requeue", letter["id"], letter["id"])
+    assert "1 message sent again" == ctl("dead", "requeue", letter["id"], letter["id"])
     until_now(aborted)
     (again,) = aborted()
     assert letter["id"] != again["id"]
-    assert "1 dropped" == ctl("dead", "drop", again["id"])
+    assert "1 letter dropped" == ctl("dead", "drop", again["id"])
     assert "there is no dead letter" in ctl("dead", "show", again["id"], code=4)
 
 

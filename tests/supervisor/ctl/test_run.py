@@ -270,9 +270,9 @@ def test_a_tree_that_raises_is_told_from_its_own_code_on(folder, monkeypatch, so
     assert "actorctl: shop:tree cannot be loaded, see above" == failed.output.splitlines()[-1]
 
 
-def test_the_other_verbs_load_no_daemon():
+def test_what_only_a_daemon_needs_is_not_loaded_by_the_other_verbs():
     """They are clients of one, and a shell waits for each."""
-    script = "import sys, supervisor.ctl.app; print({'structlog', 'supervisor.root.lifecycle'} & sys.modules.keys())"
+    script = "import sys, supervisor.ctl.app; print({'structlog', 'supervisor.specs.command'} & sys.modules.keys())"
     loaded = subprocess.run([sys.executable, "-c", script], env=environment("."), capture_output=True, check=True)
     assert b"set()\n" == loaded.stdout
 

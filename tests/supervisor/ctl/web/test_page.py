@@ -177,7 +177,7 @@ def test_dead_letters_are_shown_sent_again_and_dropped(page, daemon):
     assert first in {one.id for one in daemon.dead().letters}
     page.js(f"{button('Send again', first)}.click()")
     page.click("#dialog-yes")
-    page.until("document.getElementById('dialog-text').textContent.includes('1 sent again')")
+    page.until("document.getElementById('dialog-text').textContent.includes('1 message sent again')")
     page.click("#dialog-no")
     page.until(f"!{button('Show', first)}")
     assert "5" == daemon.ask("stuck", "Add", '{"amount": 0}')
