@@ -71,21 +71,20 @@ class DurableSettlement(Settlement):
         if attachment is not None:
             try:
                 payload = encode(bytes(attachment.value))
-            except OSError as error:  # in shared memory: its descriptor did not arrive, or there is no room to map it
+            except OSError as error:  # in shared memory: there is no room to map it
                 self._unread(message, error)
                 return
             self._stored.settle(message.seq, kinds.REPLY, payload)
         super().replied_beside(message, attachment)
 
     def _unread(self, message: QueuedMessage, error: OSError) -> None:
-        """The message was handled, and its reply is lost."""
         why = f"{self.path} handled {self.name_of(message)}, and its reply cannot be read, so it is not stored: {error}"
-        lost = ActorCrashed(why, started=True, finished=True)
+        self.unanswered(message, ActorCrashed(why, started=True, finished=True))
+
+    def unanswered(self, message: QueuedMessage, lost: ActorCrashed) -> None:
+        """See `Settlement.unanswered`."""
         self._stored.settle(message.seq, *encode_error(lost))
-        self.count(Fate.HANDLED_UNANSWERED)
-        asker, _ = self.dismiss(message.seq)
-        if asker is not None:
-            asker.failed(lost)
+        super().unanswered(message, lost)
 
     def ended(self, message: QueuedMessage, outcome: Outcome, given_up: Fate | None) -> None:
         """See `Settlement.ended`."""

@@ -254,10 +254,7 @@ class Settlement:
         if outcome.kind not in (kinds.BESIDE, kinds.SHARED_REPLY):
             self.ended(message, outcome, given_up)
         elif lost := reply_lost(self.name_of(message), self.path, attachments):
-            self.fates[_HANDLED] += 1
-            asker, _ = self.dismiss(message.seq)
-            if asker is not None:
-                asker.failed(lost)
+            self.unanswered(message, lost)
         elif outcome.kind == kinds.BESIDE:
             beside = self.count_values(attachments)
             self.replied_beside(message, beside[0] if len(beside) == 1 else None)
@@ -310,6 +307,13 @@ class Settlement:
             self._broken_reply(asker, "a reply should come as an attachment, and does not")
         elif asker is not None:
             asker.replied_beside(attachment)
+
+    def unanswered(self, message: QueuedMessage, lost: ActorCrashed) -> None:
+        """The message was handled, and its reply is lost."""
+        self.count(Fate.HANDLED_UNANSWERED)
+        asker, _ = self.dismiss(message.seq)
+        if asker is not None:
+            asker.failed(lost)
 
     def _broken_reply(self, asker: Asker | None, why: str, cause: Exception | None = None) -> NoReturn:
         error = UndecodableMessage(why)

@@ -53,6 +53,7 @@ async def test_every_way(connected):
             assert f"{LACK} {SIZE} bytes; Keep for /root/summer was not sent" in await relayer.ask(Give("summer"))
             assert "what it replied was lost" in await relayer.ask(AskToSwell("album"))
             assert f"ends, since an item was lost: {LACK}" in await relayer.ask(RelayNumbers("summer", 100))
+        assert 2 == root.snapshot().children[0].fates["handled_unanswered"]
         assert pid == await summer.ask(Pid())
         made = await summer.ask(Make(SIZE // 8, 3.0))
         assert 3.0 * (SIZE // 8) == made.array().sum() == await summer.ask(Total(made))

@@ -91,11 +91,25 @@ async def test_its_sender_in_an_actor_hears_that(tmp_path):
             assert "given" == await root[name].ask(Give("album"), timeout=ENOUGH)  # it is connected, see `Descriptors`
             with no_descriptor():
                 said = await root[name].ask(Give("album"), timeout=ENOUGH)
-            assert "cannot be read, so it was not stored: " in said
+            assert "the daemon had no descriptor left for a value in shared memory of" in said
             with no_descriptor():  # to a name that nobody has, of which the store would keep a dead letter
                 assert "/root/nobody" in await root[name].ask(Give("nobody"), timeout=ENOUGH)
         await until(lambda: not root["album"]._mailbox.depth)
         assert 2 * [SUM] == await root["album"].ask(Kept())
+
+
+async def test_a_reply_that_the_daemon_cannot_map_is_an_error(tmp_path, monkeypatch):
+    """As one whose descriptor did not arrive."""
+
+    def without_room(*_):
+        raise OSError(errno.ENOMEM, "Cannot allocate memory")
+
+    async with tree(tmp_path, ChildSpec(Relayer, name="relayer")) as root:
+        monkeypatch.setattr(shared_memory, "_mapped", without_room)
+        said = await root["relayer"].ask(AskToSwell("album"), timeout=ENOUGH)
+        assert "/root/album handled Swell, and its reply cannot be read, so it is not stored" in said
+        assert {"handled_unanswered": 1} == root.snapshot().children[0].fates
+        await root["album"]._mailbox.stored.settled()
 
 
 async def test_a_reply_that_the_daemon_cannot_read_is_an_error(tmp_path):
@@ -104,8 +118,7 @@ async def test_a_reply_that_the_daemon_cannot_read_is_an_error(tmp_path):
         assert f"{2 * SIZE} bytes" == await root["relayer"].ask(AskToSwell("album"), timeout=ENOUGH)
         with no_descriptor():
             said = await root["relayer"].ask(AskToSwell("album"), timeout=ENOUGH)
-        assert "/root/album handled Swell" in said
-        assert "its reply cannot be read, so it is not stored" in said
+        assert "/root/album has handled Swell, and what it replied was lost: the daemon had no descriptor" in said
         assert f"{2 * SIZE} bytes" == await root["relayer"].ask(AskToSwell("album"), timeout=ENOUGH)
         assert 5 == len(await root["album"].ask(Swell(5)))
         assert 1 == root.snapshot().children[0].life
