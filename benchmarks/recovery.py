@@ -2,6 +2,7 @@
 
     python -m benchmarks.recovery                       # 100,000 stored messages, five runs of each
     python -m benchmarks.recovery --count 10000000 --runs 1
+    python -m benchmarks.recovery --actors 1            # a tree of the one actor that has them
 
 Each run is a new interpreter, on a copy of the same store. A line is the medians in milliseconds: the interpreter and
 its imports; from there until the tree is up, the first message is handled, and another actor has answered an ask; the
@@ -50,12 +51,12 @@ async def fill(path: str, count: int) -> None:
     connection.close()
 
 
-async def recover(path: str, count: int) -> dict[str, float]:
+async def recover(path: str, count: int, names: tuple[str, ...]) -> dict[str, float]:
     """Start a tree; times in milliseconds, memory in MB."""
     logging.disable()
     durable = path != NO_STORE
     began, processor = time.perf_counter(), time.process_time()
-    specs = [ChildSpec(Adder, name=name, durable=durable) for name in ("adder", "other")]
+    specs = [ChildSpec(Adder, name=name, durable=durable) for name in names]
     async with Supervisor(*specs, store=SQLiteStore(path) if durable else None) as root:
         up = time.perf_counter()
         if durable and count:
@@ -64,7 +65,8 @@ async def recover(path: str, count: int) -> dict[str, float]:
         else:
             await root["adder"].ask(Add(1))
         handled = time.perf_counter()
-        await root["other"].ask(Add(1), timeout=60)
+        if names[-1] != "adder":
+            await root[names[-1]].ask(Add(1), timeout=60)
         answered, spent = time.perf_counter(), time.process_time() - processor
         root.request_kill()
     times = {"up": up, "first handled": handled, "other answered": answered}
@@ -78,9 +80,10 @@ def ended(root: Supervisor) -> int:
     return sum(child.fates.values()) if isinstance(child, ChildSnapshot) else 0
 
 
-def run(path: str, count: int) -> dict[str, float]:
+def run(path: str, count: int, actors: int) -> dict[str, float]:
     """One run in an interpreter of its own."""
     command = [sys.executable, "-m", "benchmarks.recovery", "--path", path, "--count", str(count)]
+    command += ["--actors", str(actors)]
     began = time.time()
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     result: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
@@ -99,12 +102,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--count", type=int, default=100_000)
     parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--actors", type=int, choices=(1, 2), default=2, help="how many the tree has")
     parser.add_argument("--folder", help="where the files are")
     parser.add_argument("--path", help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.path:
         began = time.time()
-        figures = asyncio.run(recover(given.path, given.count))
+        figures = asyncio.run(recover(given.path, given.count, ("adder", "other")[: given.actors]))
         pages = int(Path("/proc/self/statm").read_text().split()[1])
         print(json.dumps({"began": began, **figures, "MB": pages * 4096 / 1e6}))
         return
@@ -119,7 +123,7 @@ def main() -> None:
                     if not full.exists():
                         asyncio.run(fill(str(full), count))
                     shutil.copy(full, path)
-                results.append(run(path, count or 0))
+                results.append(run(path, count or 0, given.actors))
                 if count is not None:
                     Path(path).unlink()
             texts = (f"{key} {median(one[key] for one in results):.0f}" for key in results[0])
