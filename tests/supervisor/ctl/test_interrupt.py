@@ -65,6 +65,28 @@ tree = TaskSpec(idle)
 """
 
 
+def test_before_the_loop_of_the_page_runs(running):
+    """Uvicorn makes its coroutine before its loop, too."""
+    (path,) = (running[0] / "actors").iterdir()
+    with short_folder() as folder:
+        (folder / "sitecustomize.py").write_text(BEFORE_A_LOOP)
+        done = ended(folder, "web", "-d", str(path), "-p", "0")
+        assert (130, "") == (done.returncode, done.stderr)
+
+
+BEFORE_A_LOOP = """
+import asyncio.runners, signal
+
+made = asyncio.runners.Runner._lazy_init
+
+def interrupted(self):
+    signal.raise_signal(signal.SIGINT)
+    made(self)
+
+asyncio.runners.Runner._lazy_init = interrupted
+"""
+
+
 def test_an_ignored_one_stays_ignored():
     """As of a job in the background of a script."""
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
