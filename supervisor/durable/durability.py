@@ -132,9 +132,13 @@ class Durability:
                 return rows, True
 
     def mailbox(self, path: str, spec: ChildSpec, **parts: Any) -> DurableMailbox:
-        """The mailbox of a spec that was prepared."""
-        recovered, rows, more, left = self._prepared.pop(path)
+        """The mailbox of a spec that was prepared, or was deleted and comes back with its supervisor's next life."""
         former = self._mailboxes.get(path)  # of a spec that was deleted: what was sent to it goes on
+        if former is not None and path not in self._prepared:
+            mailbox = DurableMailbox(former, self.boxes, path, protocol_of(spec.actor), **parts)
+            mailbox.recover((), 0, (), complete=False)  # all that waits is read later
+            return mailbox
+        recovered, rows, more, left = self._prepared.pop(path)
         if former is not None:
             go_on(former, recovered)
         stored = former or StoredMailbox(self._store, self._name(path), recovered, self._loop, self._trouble)
@@ -142,6 +146,21 @@ class Durability:
         mailbox = DurableMailbox(stored, self.boxes, path, protocol_of(spec.actor), **parts)
         mailbox.recover(rows, recovered.waiting, left, complete=former is None and not more)
         return mailbox
+
+    def begun(self, spec: AnySpec, path: str) -> None:
+        """The start of a prepared spec has begun, or was refused: what was read for it is of no other start."""
+        for at, _ in durable_in(spec, path):
+            self._prepared.pop(at, None)
+
+    async def renew(self, path: str) -> None:
+        """Read anew what the store has of an actor that is gone from the tree: it was moved or discarded.
+
+        Raises:
+            StoreError: it cannot be read.
+        """
+        former = self._mailboxes.get(path)
+        if former is not None:
+            go_on(former, await self._store.recover(self._name(path)))
 
     async def close(self) -> None:
         """Store what is left, and release the store; once."""

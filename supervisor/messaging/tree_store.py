@@ -156,7 +156,10 @@ class TreeStore:
         self._check_home()
         await self._left(name)
         await self._left(to)
-        return await self._store.move(self._gone(name), self._gone(to))
+        moved = await self._store.move(self._gone(name), self._gone(to))
+        await self._renew(name)
+        await self._renew(to)
+        return moved
 
     async def discard(self, name: str) -> int:
         """Delete all that an actor left, which is no longer in the tree; returns how many messages, with delayed ones.
@@ -167,7 +170,9 @@ class TreeStore:
         """
         self._check_home()
         await self._left(name)
-        return await self._store.discard(self._gone(name))
+        discarded = await self._store.discard(self._gone(name))
+        await self._renew(name)
+        return discarded
 
     # ---- inside
 
@@ -198,6 +203,12 @@ class TreeStore:
         durability = self._tree.durability
         if durability is not None and self._live(self._name(name)) is None:
             await durability.left(absolute(self._path, name))
+
+    async def _renew(self, name: str) -> None:
+        """An actor that comes back with its supervisor has what the store has now."""
+        durability = self._tree.durability
+        if durability is not None and self._live(self._name(name)) is None:
+            await durability.renew(absolute(self._path, name))
 
     def _gone(self, name: str) -> str:
         if self._live(self._name(name)) is not None:

@@ -63,6 +63,8 @@ async def start(root: Engine, spec: AnySpec, under: str) -> str:
     if durability is not None and all(terms.name not in engine.children for terms in spec.terms()):  # else refused
         await durability.prepare(spec, f"{engine.path}/{spec.name}")
     call = engine.start_child(spec)
+    if durability is not None:
+        durability.begun(spec, f"{engine.path}/{spec.name}")
     try:
         answer = await call.answer()
     except asyncio.CancelledError:

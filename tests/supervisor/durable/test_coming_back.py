@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 
 import pytest
 
-from actors import ActorCrashed
-from supervisor import Backoff, ChildSpec, Intensity, Supervisor, SupervisorBusy
+from actors import ActorCrashed, NoSuchActor
+from supervisor import Backoff, ChildSpec, Intensity, Supervisor, SupervisorBusy, SupervisorSpec
 from supervisor.store import SQLiteStore, StoreError
 from supervisor.store.writes import SaveState
 from tests.support.ledgers import Charge, Kill, Ledger, Show
-from tests.support.waiting import Watch
+from tests.support.waiting import Watch, until
 
 pytestmark = pytest.mark.processes
 
@@ -99,3 +101,35 @@ async def test_what_is_not_stored_yet_is_waited_for_or_told(tmp_path):
         await asking
         await root.start_child(spec("a"))
         assert await root["a"].ask(Charge(0)) == 6
+
+
+@pytest.mark.parametrize("discarded", [False, True])
+async def test_what_comes_back_with_the_next_life_of_its_supervisor(tmp_path, discarded):
+    """A child of its spec that was deleted has its state and messages again, or what is left of them."""
+    below = SupervisorSpec(spec("a"), spec("b"), name="shop", intensity=Intensity(0, 5.0))
+    root = Supervisor(below, store=SQLiteStore(tmp_path / "shop.db"), spares=0, intensity=Intensity.unlimited())
+    async with root:
+        assert await root["shop/b"].ask(Charge(5)) == 5
+        await root["shop/b"].tell(Charge(1), delay=0.1)
+        await delete(root, "shop/b")
+        if discarded:
+            await root.store.discard("shop/b")
+        os.kill(root.snapshot().children[0].children[0].pid, signal.SIGKILL)
+        await until(lambda: has(root, "shop/b"), "its next life")
+        if not discarded:
+            await until_balance(root["shop/b"], 6)
+        assert await root["shop/b"].ask(Charge(1)) == (1 if discarded else 7)
+
+
+def has(root, name):
+    try:
+        root[name]
+    except NoSuchActor:
+        return False
+    return True
+
+
+async def until_balance(ledger, wanted):
+    async with asyncio.timeout(20):
+        while await ledger.ask(Charge(0)) != wanted:
+            await asyncio.sleep(0.01)
