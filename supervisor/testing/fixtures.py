@@ -5,10 +5,10 @@ Runs on the thread of the test's loop.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from types import TracebackType
-from typing import Self, Unpack
+from typing import Any, Self, Unpack
 
 from actors.errors import UsageError
 from supervisor.root.options import Options
@@ -32,7 +32,7 @@ class Trees:
         self.inline = inline
         self._stack: AsyncExitStack | None = None
 
-    async def __call__(self, *children: AnySpec, **options: Unpack[Options]) -> Supervisor:
+    def __call__(self, *children: AnySpec, **options: Unpack[Options]) -> Coroutine[Any, Any, Supervisor]:
         """Start a tree; it is stopped when the test function ends. Arguments as in Supervisor.
 
         Raises:
@@ -44,7 +44,11 @@ class Trees:
                 "`await tree(...)` works inside of an async test function; in a fixture write "
                 "`async with tree.new(...) as root: yield root`"
             )
-        return await self._stack.enter_async_context(self.new(*children, **options))
+        return self._enter(self._stack, self.new(*children, **options))
+
+    @staticmethod
+    async def _enter(stack: AsyncExitStack, tree: Supervisor) -> Supervisor:
+        return await stack.enter_async_context(tree)
 
     def new(self, *children: AnySpec, **options: Unpack[Options]) -> Supervisor:
         """A tree that is not started, for `async with`. Arguments as in Supervisor."""

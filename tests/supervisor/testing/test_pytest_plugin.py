@@ -208,6 +208,9 @@ async def root(tree):
 async def test_in_a_fixture(root):
     pass
 
+def test_in_a_sync_test(tree):
+    tree(ChildSpec(Puppet))
+
 @pytest.mark.xfail(raises=RestartIntensityExceeded, strict=True)
 async def test_a_tree_that_gives_up(tree):
     root = await tree(ChildSpec(Puppet), intensity=Intensity(0))
@@ -216,8 +219,10 @@ async def test_a_tree_that_gives_up(tree):
 """
     code, text = run(tmp_path, suite, *AUTO)
     assert code == 1, text
-    assert "1 xfailed, 1 error" in text
-    assert "in a fixture write `async with tree.new(...) as root: yield root`" in text
+    assert "1 failed, 1 xfailed, 1 error" in text
+    assert 2 == text.count(
+        "\nE       actors.errors.UsageError: `await tree(...)` works inside of an async test function"
+    )
 
 
 def test_a_failure_shows_the_lines_of_the_test(tmp_path):
