@@ -38,28 +38,32 @@ async def test_every_way(connected):
         summer, relayer = root["summer"], root["relayer"]
         if connected:
             assert SIZE == len(await summer.ask(Make(SIZE // 8, 1.0), timeout=AT_ONCE))
-            assert "given" == await relayer.ask(Give("summer"))
-            assert f"{2 * SIZE} bytes" == await relayer.ask(AskToSwell("album"))
+            assert "given" == await relayer.ask(Give("summer"), timeout=AT_ONCE)
+            assert f"{2 * SIZE} bytes" == await relayer.ask(AskToSwell("album"), timeout=AT_ONCE)
         pid = await summer.ask(Pid(), timeout=AT_ONCE)
         with no_descriptor_left():
             for _ in range(2):
                 with pytest.raises(
                     ActorCrashed, match=f"has handled Make, and what it replied was lost: {LACK}"
                 ) as lost:
-                    await summer.ask(Make(SIZE // 8, 1.0))
+                    await summer.ask(Make(SIZE // 8, 1.0), timeout=AT_ONCE)
                 assert (True, True) == (lost.value.started, lost.value.finished)
             with pytest.raises(ActorCrashed, match=f"the stream of Numbers from /root/summer ends, .*: {LACK}"):
                 assert [None async for _ in summer.stream(Numbers(100))]
-            assert f"{LACK} {SIZE} bytes; Keep for /root/summer was not sent" in await relayer.ask(Give("summer"))
-            assert "what it replied was lost" in await relayer.ask(AskToSwell("album"))
-            assert f"ends, since an item was lost: {LACK}" in await relayer.ask(RelayNumbers("summer", 100))
+            assert f"{LACK} {SIZE} bytes; Keep for /root/summer was not sent" in await relayer.ask(
+                Give("summer"), timeout=AT_ONCE
+            )
+            assert "what it replied was lost" in await relayer.ask(AskToSwell("album"), timeout=AT_ONCE)
+            assert f"ends, since an item was lost: {LACK}" in await relayer.ask(
+                RelayNumbers("summer", 100), timeout=AT_ONCE
+            )
         assert 2 == root.snapshot().children[0].fates["handled_unanswered"]
-        assert pid == await summer.ask(Pid())
-        made = await summer.ask(Make(SIZE // 8, 3.0))
-        assert 3.0 * (SIZE // 8) == made.array().sum() == await summer.ask(Total(made))
-        assert "given" == await relayer.ask(Give("summer"))
-        assert f"{2 * SIZE} bytes" == await relayer.ask(AskToSwell("album"))
-        assert "100 items" == await relayer.ask(RelayNumbers("summer", 100))
+        assert pid == await summer.ask(Pid(), timeout=AT_ONCE)
+        made = await summer.ask(Make(SIZE // 8, 3.0), timeout=AT_ONCE)
+        assert 3.0 * (SIZE // 8) == made.array().sum() == await summer.ask(Total(made), timeout=AT_ONCE)
+        assert "given" == await relayer.ask(Give("summer"), timeout=AT_ONCE)
+        assert f"{2 * SIZE} bytes" == await relayer.ask(AskToSwell("album"), timeout=AT_ONCE)
+        assert "100 items" == await relayer.ask(RelayNumbers("summer", 100), timeout=AT_ONCE)
         assert {1} == {child.life for child in root.snapshot().children}
 
 
@@ -68,4 +72,4 @@ async def test_one_that_is_kept_takes_no_descriptor_more():
     async with Supervisor(ChildSpec(Summer, name="summer"), spares=0) as root:
         back = await root["summer"].ask(Echo(Shared.of(np.ones(SIZE // 8))), timeout=AT_ONCE)
         with no_descriptor_left():
-            assert SIZE // 8 == await root["summer"].ask(Total(back))
+            assert SIZE // 8 == await root["summer"].ask(Total(back), timeout=AT_ONCE)

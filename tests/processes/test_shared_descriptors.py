@@ -45,7 +45,9 @@ async def test_thousands_of_messages_for_a_process_with_few_descriptors():
             asks = [root[name].ask(Total(same), timeout=AT_ONCE) for _ in range(500)]
             asks += [root[name].ask(Total(value), timeout=AT_ONCE) for value in values]
             assert [COUNT] * 500 + [COUNT * n for n in range(200)] == await asyncio.gather(*asks)
-            assert [COUNT * n for n in range(200)] == await root[name].ask_many([Total(value) for value in values])
+            assert [COUNT * n for n in range(200)] == await root[name].ask_many(
+                [Total(value) for value in values], timeout=AT_ONCE
+            )
             await root[name].tell_many([Total(value) for value in values])
         assert {1} == {child.life for child in root.snapshot().children}
 

@@ -322,7 +322,7 @@ class Relayer(Actor):
     @handles
     async def relay_repeated(self, msg: RelayRepeated) -> list[float]:
         other, array = self.context.actor(msg.to), Shared.of(np.ones(8192))
-        return await asyncio.gather(*[other.ask(Total(array)) for _ in range(msg.count)])
+        return await asyncio.gather(*[other.ask(Total(array), timeout=60.0) for _ in range(msg.count)])
 
     @handles
     async def relay_numbers(self, msg: RelayNumbers) -> str:
