@@ -153,14 +153,14 @@ class MailboxRef(ActorRef):
     async def tell(self, message: Message[Any], *, delay: float = 0.0, key: str | None = None) -> None:
         """See `ActorRef.tell`."""
         intake = self._mailbox.intake
-        if not delay and key is None:
+        if delay == 0.0 and key is None:
             if intake.try_tell(message):
                 return
             stored = intake.try_store(message)
             if stored is not None:
                 await stored
                 return
-        if delay:
+        if delay != 0.0:
             check_time(f"delay of tell to {self.path}", delay)
         intake.check_key(key)
         admitted = intake.check(message)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Literal, TypedDict, get_args
 
 from actors.bounds import MOST_PROCESSES, check_time, is_count, shown
 from actors.errors import UsageError
+from actors.signatures import signature_of
 from supervisor.core.rules.spare_count import SpareCount
 from supervisor.core.terms import AutoShutdown, Intensity, Start, Strategy
 from supervisor.errors import RestartIntensityExceeded
@@ -93,7 +94,22 @@ def check_options(
         check_time("stop_timeout", stop_timeout, otherwise=", or None for each child's own grace")
     if not callable(on_give_up) and not (isinstance(on_give_up, str) and on_give_up in {"cancel", "sigterm"}):
         raise UsageError(f"on_give_up must be 'cancel', 'sigterm' or a callable, it is {shown(on_give_up)}")
+    if callable(on_give_up) and not _takes_one(on_give_up):
+        raise UsageError(
+            f"on_give_up is called with the RestartIntensityExceeded; {shown(on_give_up)} does not take it"
+        )
     if max_shared_bytes is not None and not is_count(max_shared_bytes, 1):
         raise UsageError(
             f"max_shared_bytes must be a whole number of at least 1, or None, not {shown(max_shared_bytes)}"
         )
+
+
+def _takes_one(function: Callable[..., object]) -> bool:
+    """Whether it can be called with one argument; True where that is not known."""
+    try:
+        signature_of(function).bind(None)
+    except TypeError:
+        return False
+    except ValueError:  # some that are written in C do not say
+        return True
+    return True

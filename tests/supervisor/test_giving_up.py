@@ -230,6 +230,13 @@ def test_what_it_may_be(wrong):
         tree(on_give_up=wrong)
 
 
+@pytest.mark.parametrize("wrong", [lambda: None, lambda error, why: None, int.bit_length.__get__(5)])
+def test_a_callable_takes_the_error(wrong):
+    """It is told when the supervisor is made, and not when the tree gives up."""
+    with pytest.raises(UsageError, match="on_give_up is called with the RestartIntensityExceeded; .* does not take it"):
+        tree(on_give_up=wrong)
+
+
 SERVER = """
 import asyncio, signal
 from supervisor import ChildSpec, Intensity, RestartIntensityExceeded, Supervisor

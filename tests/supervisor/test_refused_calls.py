@@ -43,6 +43,9 @@ async def test_times_that_are_none():
             with pytest.raises(UsageError):
                 Supervisor(stop_timeout=value)
             assert "y" == await ref.ask(Echo("y"))
+        for value in (None, "", []):
+            with pytest.raises(UsageError, match="delay of tell to /root/a must be seconds from 0 to 1e"):
+                await ref.tell(Echo("x"), delay=value)
         with pytest.raises(UsageError, match="when_down .* must be 'wait' or 'fail'; it is 'Fail'"):
             await ref.ask(Echo("x"), when_down="Fail")
         for size in (0, -1, 2.0, math.nan, True, "2", 10**9):

@@ -117,7 +117,7 @@ class RemoteRef(ActorRef):
     async def tell(self, message: Message[Any], *, delay: float = 0.0, key: str | None = None) -> None:
         """As `ActorRef.tell`; only from async handlers. Returns when the mailbox has accepted the message."""
         self._transport.check_thread("ref.tell")
-        if delay:
+        if delay != 0.0:
             check_time(f"delay of tell to {self.path}", delay)
         check_key(self.path, key)
         correlation = self._send(message, TELL, None, delay=delay, key=key)

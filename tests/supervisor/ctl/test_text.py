@@ -112,4 +112,4 @@ def test_rows_of_top(width):
     assert all(cells(row) <= width for row in rows)
     assert line(Row(0, plain, 1.0, 2.0, 2**20), "rate", width).split()[0].endswith("/end")
     assert "queue is full" in line(Row(0, replace(wide, degraded="queue is full"), 0.0, 0.0, 0), "tree", width)
-    assert foot("rate", "a\x1b").endswith("by rate, with a\\x1b")
+    assert foot("rate", "a\x1b", width).rstrip().endswith("by rate, with a\\x1b")

@@ -183,7 +183,7 @@ def test_dead_letters_are_shown_sent_again_and_dropped(page, daemon):
     assert "5" == daemon.ask("stuck", "Add", '{"amount": 0}')
     page.js(f"{button('Drop', second)}.click()")
     page.click("#dialog-yes")
-    page.until("document.getElementById('dialog-text').textContent.includes('1 dropped')")
+    page.until("document.getElementById('dialog-text').textContent.includes('1 letter dropped')")
     page.click("#dialog-no")
     page.until(f"!{button('Show', second)}")
     assert second not in {one.id for one in daemon.dead().letters}
