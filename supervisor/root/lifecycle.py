@@ -190,14 +190,15 @@ class Lifecycle:
         return tree
 
     def _make_engine(self, tree: TreeContext) -> Engine:
-        self._running = asyncio.Event()
+        self._was_up = False
+        self._up_or_down = asyncio.Event()
         self._terminated = asyncio.Event()
         engine = Engine(
             self.spec,
             self.path,
             tree,
             ChildFactory,
-            on_running=self._running.set,
+            on_running=self._up_or_down.set,
             on_terminated=self._on_terminated,
             on_gave_up=self._on_gave_up,
         )
@@ -317,13 +318,8 @@ class Lifecycle:
         return UsageError(f"{self.path} is not started; use it inside `async with Supervisor(...) as root:`")
 
     async def _until_running(self) -> None:
-        waits = [asyncio.ensure_future(event.wait()) for event in (self._running, self._terminated)]
-        try:
-            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for wait in waits:
-                wait.cancel()
-        if not self._running.is_set() and self._end is not None:
+        await self._up_or_down.wait()
+        if not self._was_up and self._end is not None:
             raise not_started(self.path, self._end, self._engine_now().last_failure)
 
     async def _stop(self) -> None:
@@ -373,10 +369,12 @@ class Lifecycle:
 
     def _on_terminated(self, end: do.Terminate) -> None:
         self._end = end
+        self._was_up = self._up_or_down.is_set()
+        self._up_or_down.set()
         self._terminated.set()
 
     def _on_gave_up(self) -> None:
-        self._given_up = self._running.is_set()
+        self._given_up = self._up_or_down.is_set()  # it is not down yet
         self._giving_up.begin(self._home.loop)
 
     def _gave_up(self) -> RestartIntensityExceeded:

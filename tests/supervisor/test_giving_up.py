@@ -92,8 +92,7 @@ async def test_between_ready_and_the_first_line_of_the_body():
     running = Supervisor._until_running
 
     async def until_running(self):
-        waits = [asyncio.ensure_future(self._running.wait())]
-        await asyncio.wait(waits)
+        await self._up_or_down.wait()
         self["a"].tell_nowait(Die())
         await self._terminated.wait()
         await running(self)

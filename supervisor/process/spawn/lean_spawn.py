@@ -27,7 +27,8 @@ from multiprocessing.process import (  # type: ignore[attr-defined]  # typeshed
 from typing import Any, Final
 
 from actors.event import close_fd
-from actors.queue.pickling import PROTOCOL, MainFunction
+from actors.lazy import MainFunction
+from actors.queue.pickling import PROTOCOL
 from supervisor.system.pipe_budget import fit
 
 _STANDARD: Final = {
