@@ -49,39 +49,33 @@ class Stranger:
 
     def act(self):
         self.socket = socket.socket(socket.AF_UNIX)
-        self.socket.settimeout(60.0)
         self.socket.connect(str(PATH))
+        self.socket.settimeout(60.0)
         self.socket.sendall(self.data)
 
 class Quiet(Stranger):
-    def __init__(self):
-        super().__init__(framed(Identify()))
-        self.read()  # one after the other: the backlog is shorter
-
     def read(self):  # and looks at nothing of it: what is measured is the daemon's work
         head = self.socket.recv(HEAD, socket.MSG_WAITALL)
         self.socket.recv(int.from_bytes(head, "big"), socket.MSG_WAITALL)
 
 class Asking(Quiet):
-    ASKED = framed(ShowTree())
-
-    def __init__(self):
-        super().__init__()
-        self.socket.sendall(self.ASKED)
-
     def ask(self):
         self.read()  # the reply to the last one: no client waits for another
-        self.socket.sendall(self.ASKED)
+        self.socket.sendall(self.data)
 
 def client(number):
     if number % 8 in BAD:
         return Stranger(BAD[number % 8])
-    return Asking() if number % 8 < 4 else Quiet()
+    return Asking(framed(ShowTree())) if number % 8 < 4 else Quiet(framed(Identify()))
 
 clients = [client(number) for number in range(COUNT)]
-print("here", flush=True)
+for one in clients:
+    if type(one) is Quiet:
+        one.read()
 deeds = [one.ask if isinstance(one, Asking) else one.act for one in clients if type(one) is not Quiet]
-for deed in cycle(deeds):
+for number, deed in enumerate(cycle(deeds)):
+    if number == len(deeds):  # each has acted once: all were let in
+        print("here", flush=True)
     begun = time.monotonic()
     deed()
     time.sleep(max(0.0, 2.0 / len(deeds) - (time.monotonic() - begun)))
@@ -118,7 +112,8 @@ async def crowd(path: Path, count: int) -> AsyncIterator[None]:
         sys.executable, "-c", CROWD, str(path), str(count), stdout=subprocess.PIPE
     )
     assert process.stdout is not None
-    await process.stdout.readline()
+    if not await process.stdout.readline():
+        sys.exit("the clients did not begin")
     try:
         yield
     finally:
