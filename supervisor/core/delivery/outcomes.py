@@ -226,7 +226,7 @@ def check_arrived(name: str, path: str, attachments: Sequence[Carried]) -> None:
 
 
 def reply_lost(name: str, path: str, attachments: Sequence[Carried]) -> ActorCrashed | None:
-    """The error of an asker whose reply, or next item, has come without all of its values; None where all are there."""
+    """The error of an asker whose reply has come without all of its values; None where all are there."""
     lost = _lost(attachments)
     if not lost:
         return None

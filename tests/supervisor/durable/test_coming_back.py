@@ -13,7 +13,7 @@ from supervisor import Backoff, ChildSpec, Intensity, Supervisor, SupervisorBusy
 from supervisor.store import SQLiteStore, StoreError
 from supervisor.store.writes import SaveState
 from tests.support.ledgers import Charge, Kill, Ledger, Show
-from tests.support.waiting import Watch, until
+from tests.support.waiting import DEADLINE, Watch, until
 
 pytestmark = pytest.mark.processes
 
@@ -130,6 +130,6 @@ def has(root, name):
 
 
 async def until_balance(ledger, wanted):
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(DEADLINE):
         while await ledger.ask(Charge(0)) != wanted:
             await asyncio.sleep(0.01)

@@ -241,7 +241,7 @@ async def test_a_handler_fails(tree):
 async def test_its_tree_gives_up(tree):
     root = await tree(ChildSpec(Puppet), intensity=Intensity(0))
     root["puppet"].tell_nowait(Raise())
-    await asyncio.sleep(1)
+    await asyncio.Event().wait()
 
 async def test_a_start_fails(tree):
     await tree(ChildSpec(Puppet, kwargs={"bad_starts": 1, "how": "raise"}))
@@ -252,7 +252,7 @@ async def test_inline(tree):
 """
     shown = {
         '>       await root["puppet"].ask(Raise("it has failed"))': "HandlerError",
-        ">       await asyncio.sleep(1)": "RestartIntensityExceeded",
+        ">       await asyncio.Event().wait()": "RestartIntensityExceeded",
         '>       await tree(ChildSpec(Puppet, kwargs={"bad_starts": 1, "how": "raise"}))': "StartFailed",
         ">           await puppet.ask(Add(1))": "UsageError",
     }
