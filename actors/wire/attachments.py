@@ -57,6 +57,24 @@ def bytes_fields(message: type[Message[Any]]) -> tuple[int, ...]:
     return tuple(place for place, field in enumerate(fields) if field.type is bytes)
 
 
+@cache
+def bytes_names(message: type[Message[Any]]) -> tuple[str, ...]:
+    """Names of the fields that are plain `bytes`."""
+    return tuple(message.__struct_fields__[place] for place in bytes_fields(message))
+
+
+def none_large(message: Message[Any], names: Sequence[str]) -> bool:
+    """Whether no value of these fields is large enough to travel as an attachment.
+
+    Raises:
+        TypeError: one has no length, and so is no bytes.
+    """
+    for name in names:  # noqa: SIM110 - called for each message: a generator costs more than the rest
+        if len(getattr(message, name)) >= BESIDE:
+            return False
+    return True
+
+
 def large_fields(message: Message[Any]) -> tuple[int, ...]:
     """Indices of the fields whose values are large enough to travel as attachments."""
     names = message.__struct_fields__

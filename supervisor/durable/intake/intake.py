@@ -25,6 +25,7 @@ from actors.errors import ActorCrashed, ActorStopped, UsageError
 from actors.messages import Message
 from actors.protocol.protocol import Handler
 from actors.ref import check_key
+from actors.wire.attachments import none_large
 from actors.wire.codec import encode
 from actors.wire.errors import encode_error
 from actors.wire.kinds import ASK, TELL
@@ -72,7 +73,7 @@ class DurableIntake(Intake):
         super().__init__(path, protocol, **parts)
         one_queue = self._consumers.shared_queue is not None
         self._storable = self._joinable if one_queue else {}
-        self._joined = {index for index, _ in self._storable.values()}
+        self._joined = {index for index, _, _ in self._storable.values()}
         self._plain = self._fast = {}
         self._accept_tell = None
         self._stored = stored
@@ -97,11 +98,14 @@ class DurableIntake(Intake):
 
     def try_store(self, message: Message[Any]) -> asyncio.Future[None] | None:
         """See `Intake.try_store`."""
-        if type(message) not in self._storable or self.closed is not None or self._drained:
+        storable = self._storable.get(type(message))
+        if storable is None or self.closed is not None or self._drained:
             return None
         if get_ident() != self._home.thread or _get_running_loop() is not self._loop:
             return None
         try:
+            if storable[2] and not none_large(message, storable[2]):
+                return None
             data = encode(message)
             self._check(data)
         except Exception:

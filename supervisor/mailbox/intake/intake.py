@@ -21,7 +21,7 @@ import msgspec
 from actors.bounds import MOST_SECONDS
 from actors.messages import Message
 from actors.protocol.protocol import ActorProtocol
-from actors.wire.attachments import bytes_fields, shares
+from actors.wire.attachments import bytes_names, none_large, shares
 from actors.wire.codec import encode
 from actors.wire.kinds import ASK, TELL
 from supervisor.core.delivery.queue import MessageQueue
@@ -54,11 +54,11 @@ class Intake(Door):
         self._handlers = protocol.handlers
         self._check: Callable[[bytes], object] = protocol.check
         self._joinable = {
-            message: (handler.index, self.reader_of(handler.reply))
+            message: (handler.index, self.reader_of(handler.reply), bytes_names(message))
             for message, handler in protocol.handlers.items()
             if not handler.flows and not shares(message)
         }
-        self._plain = {message: row for message, row in self._joinable.items() if not bytes_fields(message)}
+        self._plain = self._joinable  # of a durable actor none
         self._fast = self._plain  # empty while nothing may take the fast path
         shared_queue = self._consumers.shared_queue
         self._accept_tell = None if shared_queue is None else shared_queue.accept_tell
@@ -73,9 +73,12 @@ class Intake(Door):
         capacity = self._capacity
         slots = capacity.fast_slots
         accept = self._accept_tell
-        if slots <= 0 or accept is None or type(message) not in self._fast or get_ident() != self._home.thread:
+        plain = self._fast.get(type(message))
+        if slots <= 0 or accept is None or plain is None or get_ident() != self._home.thread:
             return False
         try:
+            if plain[2] and not none_large(message, plain[2]):
+                return False
             data = encode(message)
             self._check(data)
         except Exception:
@@ -118,6 +121,9 @@ class Intake(Door):
         try:
             if timeout is not None and not (type(timeout) in _NUMBERS and 0 <= timeout <= MOST_SECONDS):  # NaN is not
                 return None
+            handler, read, large = plain
+            if large and not none_large(message, large):
+                return None
             data = encode(message)
             self._check(data)
         except Exception:
@@ -125,7 +131,6 @@ class Intake(Door):
         if len(data) > self._admission.max_message_bytes:
             return None
         capacity.fast_slots = slots - 1
-        handler, read = plain
         name = type(message).__qualname__
         asker = pending_ask(self._loop.create_future(), read, self._path, name, timeout, self._clock)
         if asker.deadline is not None and asker.deadline < self._deadlines.next:
@@ -163,10 +168,10 @@ class Intake(Door):
             dispatcher.after_turn()
 
     @property
-    def joinable(self) -> Mapping[type[Message[Any]], tuple[int, Callable[[msgspec.Raw], Any]]]:
+    def joinable(self) -> Mapping[type[Message[Any]], tuple[int, Callable[[msgspec.Raw], Any], tuple[str, ...]]]:
         """Messages that are all in their bytes, unless a field of plain `bytes` is large; none while it drains.
 
-        Index, and decoder of replies.
+        Index, decoder of replies, and the names of these fields.
         """
         return {} if self._drained else self._joinable
 
