@@ -13,6 +13,7 @@ from actors.errors import ActorStopped, AskTimeout, MailboxFull, UsageError
 from actors.protocol.protocol import protocol_of
 from actors.ref import UnboundRef
 from actors.wire.codec import encode
+from actors.wire.framing import BESIDE
 from actors.wire.kinds import ASK, TELL
 from actors.wire.progress import Progress
 from supervisor.core.delivery.routing import Router
@@ -31,9 +32,16 @@ class Text(Message[int]):
     text: str
 
 
+class Photo(Message[bytes]):
+    pixels: bytes
+
+
 class Reader(Actor):
     @handles
     def read(self, msg: Text) -> int: ...
+
+    @handles
+    def keep(self, msg: Photo) -> bytes: ...
 
 
 class Box:
@@ -97,6 +105,24 @@ async def test_a_message_is_decoded_once_at_the_door(size):
     await until(lambda: 3 == len(box.life.received))
     assert 3 == box.decoded
     asking.cancel()
+
+
+async def test_small_bytes_take_the_fast_path():
+    """A message with a field of `bytes` goes where others go, together with them."""
+    box = Box(capacity=10)
+    assert box.intake.try_tell(Photo(b"x" * SMALL))
+    asks = [box.intake.try_ask(Photo(b"x"), timeout=None) for _ in range(3)]
+    assert [2, 3, 4] == [ask.seq for ask in asks]
+    assert 4 == box.decoded
+
+
+@pytest.mark.parametrize("pixels", [b"x" * BESIDE, 7, None], ids=["large", "no bytes", "none"])
+async def test_large_bytes_are_not_encoded_on_the_fast_path(pixels):
+    """They travel beside their message. What is no bytes is refused by the check that says why."""
+    box = Box(capacity=10)
+    assert not box.intake.try_tell(Photo(pixels))
+    assert box.intake.try_ask(Photo(pixels), timeout=None) is None
+    assert (0, 0) == (box.decoded, box.mailbox.depth)
 
 
 async def test_a_large_tell_is_refused_where_it_is_too_large():
