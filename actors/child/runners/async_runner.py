@@ -178,7 +178,7 @@ class AsyncDriver:
         except BaseException as error:  # the loop need not see an exit: it would stop at once
             if isinstance(error, asyncio.CancelledError) and envelope.seq in self._revoked:
                 handling.finish(envelope, kinds.CANCELLED, NOTHING, lane)
-            elif self._is_not_its_own(error, envelope.seq):
+            elif self._is_not_its_own(error):
                 raise
             else:
                 handling.fail(envelope, handler, error, lane)
@@ -189,11 +189,11 @@ class AsyncDriver:
         self._tasks.pop(envelope.seq, None)
         self._free.append(lane)
 
-    def _is_not_its_own(self, error: BaseException, seq: int) -> bool:
+    def _is_not_its_own(self, error: BaseException) -> bool:
         """Whether a handler has not raised this by itself: its life is ending, or its coroutine is closed."""
         if isinstance(error, asyncio.CancelledError):
             return self._over.done()
-        return isinstance(error, GeneratorExit) and asyncio.current_task(self._loop) is not self._tasks[seq]
+        return isinstance(error, GeneratorExit) and asyncio.current_task(self._loop) not in self._busy
 
     # ---- as a Driver
 
