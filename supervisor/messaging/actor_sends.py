@@ -35,7 +35,7 @@ from supervisor.mailbox.mailbox import Mailbox
 from supervisor.mailbox.validation import Admitted
 from supervisor.messaging.registry import MAX_PATH
 from supervisor.messaging.remote_ask import RemoteAsk, RemoteAsks
-from supervisor.messaging.remote_many import RemoteMany
+from supervisor.messaging.remote_many import RemoteMany, post_tells
 from supervisor.messaging.tracing import Tracing
 from supervisor.messaging.tree_context import TreeContext
 from supervisor.observe.dead_letters import DeadLetter, DeadReason
@@ -147,7 +147,10 @@ class ActorSends:
 
         async def enter() -> None:
             try:
-                await RemoteMany(asker, mailbox, parts).post(frame, self._mailbox.path)
+                if frame.kind == TELL:
+                    await post_tells(asker, mailbox, parts, self._mailbox.path)
+                else:
+                    await RemoteMany(asker, mailbox, parts).post(frame, self._mailbox.path)
             finally:
                 self._in_line -= size
 
@@ -281,9 +284,9 @@ class ActorSends:
             asker.over = lambda: self._tree.waits.end(waiter, target)
 
     def _refuse(self, frame: Send, asker: RemoteAsk | None, error: ActorsError, mailbox: Mailbox | None) -> None:
-        if asker is not None:
+        if asker is not None and (frame.kind != TELL or asker.heard):
             asker.failed(error)
-        elif mailbox is not None:
+        elif mailbox is not None:  # nobody else hears of it
             fate = mailbox.intake.fate_of(error)
             mailbox.intake.refuse(EncodedMessage(bytes(frame.message)), self._mailbox.path, fate, str(error))
         else:

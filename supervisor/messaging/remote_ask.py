@@ -168,6 +168,11 @@ class RemoteAsk:
         self._finish()
         self.post(kind, payload)
 
+    @property
+    def heard(self) -> bool:
+        """Whether the life that asked is there to hear of the end."""
+        return self._asks.life is not None
+
     def post(self, kind: int, payload: bytes, attachments: Sequence[Carried] = ()) -> None:
         """Send the life an answer, if it is still the one that asked."""
         if self._life is not None and self._life is self._asks.life:

@@ -1,6 +1,7 @@
-"""RemoteMany: an actor that waits for the ends of the messages of one call.
+"""RemoteMany: an actor that waits for the ends of the asks of one call; `post_tells`, for its tells to be taken.
 
     post ─▶ Bulk.post ─▶ ends, as they come ─▶ Answer(ENDS), ..., Answer(ACCEPTED)
+    post_tells ─▶ Bulk.post ─▶ Answer(ACCEPTED), or Answer(ENDS) for what was taken and an Answer why not more
 
 Replies are passed on as their bytes. Runs on the loop's thread.
 """
@@ -20,7 +21,7 @@ from actors.wire.codec import encode
 from actors.wire.errors import encode_error
 from actors.wire.framing import LARGE, Carried
 from actors.wire.from_child import SendMany
-from actors.wire.kinds import ASK, NOTHING
+from actors.wire.kinds import ASK, NOTHING, TELL
 from actors.wire.to_child import End
 from supervisor.core.delivery.fates import Fate
 from supervisor.core.delivery.parcel import Parcel, cut_array
@@ -49,10 +50,10 @@ class RemoteMany:
         self._bytes = 0  # of their payloads
 
     async def post(self, frame: SendMany, sender: str) -> None:
-        """Put the messages into the mailbox; of tells that is all."""
-        task, asks = asyncio.current_task(), frame.kind == ASK
-        call = BulkCall(frame.kind, sender, frame.deadline, self if asks else None, fail_if_down=frame.fail_if_down)
-        if asks and task is not None:
+        """Put the messages into the mailbox."""
+        call = BulkCall(ASK, sender, frame.deadline, self, fail_if_down=frame.fail_if_down)
+        task = asyncio.current_task()
+        if task is not None:
             self._asker.withdraw = lambda: self._withdraw(task)
         error: ActorsError
         try:
@@ -63,16 +64,10 @@ class RemoteMany:
             error = refused
         else:
             self._settle()
-            if not asks:
-                self._asker.accepted()
             return
-        if asks:
-            for index in self._open - self._numbers.keys():
-                self.failed(index, error)
-            self._settle()
-        else:
-            self._asker.post(kinds.ENDS, encode([End(index, kinds.ACCEPTED, NOTHING) for index in range(call.taken)]))
-            self._asker.failed(error)
+        for index in self._open - self._numbers.keys():
+            self.failed(index, error)
+        self._settle()
 
     def _withdraw(self, task: asyncio.Task[Any]) -> None:
         """The actor no longer waits, or its life has ended: what has not begun will not begin."""
@@ -127,6 +122,37 @@ class RemoteMany:
             self._asker.post(kinds.ENDS, encode(ends))
             if not self._open:
                 self._asker.accepted()
+
+
+async def post_tells(asker: RemoteAsk, mailbox: Mailbox, parts: Sequence[Part], sender: str) -> None:
+    """Put the tells of one call of an actor into a mailbox.
+
+    It hears how many were taken where not all are, also of a call that it withdraws. When it has ended, all of them
+    count as sent: those that are refused become dead letters.
+    """
+    call, task = BulkCall(TELL, sender), asyncio.current_task()
+    if task is not None:
+        asker.withdraw = task.cancel
+    try:
+        await mailbox.bulk.post(parts, call)
+    except asyncio.CancelledError:
+        _tell_taken(asker, call)
+        asker.post(kinds.CANCELLED, bytes(NOTHING))
+        raise
+    except ActorsError as error:
+        if asker.heard:
+            _tell_taken(asker, call)
+            asker.failed(error)
+            return
+        for index, message in mailbox.bulk.singles(parts):
+            if index >= call.taken:
+                mailbox.intake.refuse(message.packed, sender, mailbox.intake.fate_of(error), str(error))
+    else:
+        asker.accepted()
+
+
+def _tell_taken(asker: RemoteAsk, call: BulkCall) -> None:
+    asker.post(kinds.ENDS, encode([End(index, kinds.ACCEPTED, NOTHING) for index in range(call.taken)]))
 
 
 def _indices(part: Part) -> range:

@@ -10,7 +10,7 @@ from _thread import get_ident  # once for all: a module of the actor's may have 
 from collections.abc import AsyncGenerator, Callable, Sequence
 from functools import cache
 from itertools import count
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from actors.child.messages.driver import Clock, Driver
     from actors.child.messages.remote_ref import RemoteRef
     from actors.child.spans import Spans
+    from actors.messages import Message
     from actors.ref import ActorRef
 
 _read_ends: Final = msgspec.msgpack.Decoder(list[End]).decode
@@ -49,6 +50,29 @@ class SharedAnswer(Answer, frozen=True):
     attachments: list[Carried]
 
 
+class SentMany:
+    """The messages of one `SendMany` that waits for its answer.
+
+    Attributes:
+        correlation: the number of the answer.
+        messages: as they were sent.
+        ends: what has ended; of tells, when not all were taken, those that were.
+        answer: what says that no more ends; None until it has arrived, also where nobody takes it.
+    """
+
+    def __init__(self, correlation: int, messages: Sequence[Message[Any]]) -> None:
+        self.correlation = correlation
+        self.messages = messages
+        self.ends: list[End] = []
+        self.answer: Answer | None = None
+
+    @property
+    def taken(self) -> int:
+        """How many tells were taken; known when the answer has arrived."""
+        accepted = self.answer is not None and self.answer.kind == kinds.ACCEPTED
+        return len(self.messages) if accepted else len(self.ends)
+
+
 class Calls:
     """How refs send and wait in one life: the transport of every `RemoteRef`.
 
@@ -62,14 +86,14 @@ class Calls:
         driver: how the caller waits.
         waiters: what gets the answer, by correlation number.
         now: seconds of the life's clock, on which its deadlines are.
-        ends: what has ended of each `SendMany` that waits for its answer, by correlation number.
+        many: each `SendMany` that waits for its answer, by correlation number.
         spans: the current span of the OpenTelemetry API, None where it is not looked at.
     """
 
     def __init__(self, path: str, inbox: Inbox, outbox: Outbox, clock: Clock) -> None:
         self.driver: Driver
         self.waiters: dict[int, Callable[[Answer], None]] = {}
-        self.ends: dict[int, list[End]] = {}
+        self.many: dict[int, SentMany] = {}
         self.spans: Spans | None = None
         self._path = path
         self._inbox = inbox
@@ -130,6 +154,15 @@ class Calls:
         """See `Driver.block`."""
         return self.driver.block(correlation, until)
 
+    def settle(self, sent: SentMany) -> None:
+        """Read the channel until the daemon has said what it has taken of a call that was withdrawn.
+
+        The actor does nothing else for that instant: what it sends next comes behind.
+        """
+        while sent.answer is None:
+            self._inbox.receive()
+        self.driver.has_read()
+
     def take(self, answer: Answer) -> None:
         """An answer has arrived; one that is not awaited any more is dropped."""
         if answer.kind == kinds.BESIDE:
@@ -138,10 +171,11 @@ class Calls:
         elif answer.kind in (kinds.SHARED_REPLY, kinds.SHARED_ITEM):
             attachments = self._inbox.take_attachments()
             answer = SharedAnswer(answer.correlation, answer.kind, answer.payload, attachments)
-        if answer.kind == kinds.ENDS:
-            if answer.correlation in self.ends:
-                self.ends[answer.correlation] += _read_ends(answer.payload)
-            return
+        if self.many and (sent := self.many.get(answer.correlation)) is not None:
+            if answer.kind == kinds.ENDS:
+                sent.ends += _read_ends(answer.payload)
+                return
+            sent.answer = answer
         take = self.waiters.get if answer.kind in kinds.ITEMS else self.waiters.pop
         waiter = take(answer.correlation, None)
         if waiter is not None:

@@ -61,6 +61,9 @@ class Driver(Protocol):
     def revoke(self, seq: int) -> None:
         """A message is no longer wanted: cancel its handler, or skip it."""
 
+    def has_read(self) -> None:
+        """Something has been read beside the loop: begin what can begin."""
+
     def has_news(self, seq: int) -> None:
         """A running message has new credit or items."""
 

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from actors.bounds import check_time
-from actors.child.messages.calls import Calls, LargeAnswer, SharedAnswer
+from actors.child.messages.calls import Calls, LargeAnswer, SentMany, SharedAnswer
 from actors.child.messages.chunks import Chunk, chunks
 from actors.child.messages.passing import shared
 from actors.errors import ActorsError, AskTimeout, UsageError
@@ -39,7 +39,7 @@ from actors.wire.errors import decode_error
 from actors.wire.framing import MAX_MESSAGE
 from actors.wire.from_child import BulkKind, MoreItems, Send, SendKind, SendMany, Watch
 from actors.wire.kinds import ASK, STREAM, TELL
-from actors.wire.to_child import Answer, End
+from actors.wire.to_child import Answer
 
 R = TypeVar("R")
 T = TypeVar("T")
@@ -133,9 +133,15 @@ class RemoteRef(ActorRef):
                     await self._tell_one(chunk, taken)
                     taken += 1
                     continue
-                with self._sent_many(chunk, TELL, None, first=taken) as (correlation, ends):
-                    answer = await self._transport.answer(correlation, None)
-                taken += len(chunk) if answer.kind == kinds.ACCEPTED else len(ends)
+                with self._sent_many(chunk, TELL, None, first=taken) as sent:
+                    try:
+                        answer = await self._transport.answer(sent.correlation, None)
+                    except BaseException as error:
+                        if not isinstance(error, GeneratorExit):  # a coroutine that is closed tells nobody
+                            self._transport.settle(sent)
+                        raise
+                    finally:
+                        taken += sent.taken
                 _open(answer, None)
         except BaseException as error:
             note_taken(error, taken)
@@ -159,12 +165,11 @@ class RemoteRef(ActorRef):
             if isinstance(chunk, Message):
                 results.append(await self._settled(chunk, until, when_down))
                 continue
-            blocking, answer = self._transport.blocks(), None
-            fails = when_down == "fail"
-            sent = self._sent_many(chunk, ASK, until, fail_if_down=fails, blocking=blocking, first=len(results))
-            with sent as (correlation, ends), suppress(TimeoutError):
-                answer = await self._transport.answer(correlation, until)
-            results += self._results(chunk, answer, ends)
+            blocking, fails = self._transport.blocks(), when_down == "fail"
+            sending = self._sent_many(chunk, ASK, until, fail_if_down=fails, blocking=blocking, first=len(results))
+            with sending as sent, suppress(TimeoutError):
+                await self._transport.answer(sent.correlation, until)
+            results += self._results(sent)
         return results
 
     async def _settled(self, message: Message[R], until: float | None, when_down: WhenDown) -> R | ActorsError:
@@ -187,11 +192,10 @@ class RemoteRef(ActorRef):
                 left = None if until is None else max(0.0, until - self._transport.now())
                 results += super().call_many([chunk], timeout=left)
                 continue
-            answer = None
-            sent = self._sent_many(chunk, ASK, until, blocking=True, first=len(results))
-            with sent as (correlation, ends), suppress(TimeoutError):
-                answer = self._transport.block(correlation, until)
-            results += self._results(chunk, answer, ends)
+            sending = self._sent_many(chunk, ASK, until, blocking=True, first=len(results))
+            with sending as sent, suppress(TimeoutError):
+                self._transport.block(sent.correlation, until)
+            results += self._results(sent)
         return results
 
     @contextmanager
@@ -204,27 +208,25 @@ class RemoteRef(ActorRef):
         first: int,
         fail_if_down: bool = False,
         blocking: bool = False,
-    ) -> Iterator[tuple[int, list[End]]]:
-        """Send messages of a call together, from this index on.
-
-        Gives the number of their answer, and what has ended until it arrives.
-        """
+    ) -> Iterator[SentMany]:
+        """Send messages of a call together, from this index on."""
         number = self._transport.correlate()
-        ends = self._transport.ends[number] = []
+        sent = self._transport.many[number] = SentMany(number, messages)
         raw = msgspec.Raw(messages.encoded)
         try:
             trace = self._transport.trace()
             options = (until, fail_if_down, blocking)
             self._transport.send(encode(SendMany(self.path, kind, number, *options, raw, trace, first)))
-            yield number, ends
+            yield sent
         finally:
-            del self._transport.ends[number]
+            del self._transport.many[number]
 
-    def _results(self, messages: Chunk, answer: Answer | None, ends: list[End]) -> list[Any]:
+    def _results(self, sent: SentMany) -> list[Any]:
         """What became of each message, by its index."""
+        messages, answer = sent.messages, sent.answer
         results: list[Any] = [None] * len(messages)
         missing = set(range(len(messages)))
-        for end in ends:
+        for end in sent.ends:
             missing.discard(end.index)
             if end.kind == kinds.REPLY:
                 results[end.index] = reply_codec(reply_type(type(messages[end.index]))).decode(end.payload)

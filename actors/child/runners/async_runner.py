@@ -282,6 +282,10 @@ class AsyncDriver:
         finally:
             self._life.time_limit.renew()
 
+    def has_read(self) -> None:
+        """See `Driver.has_read`."""
+        self._loop.call_soon(self._go_on)
+
     def has_news(self, seq: int) -> None:
         """See `Driver.has_news`."""
         news = self._news.get(seq)

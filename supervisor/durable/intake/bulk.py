@@ -15,7 +15,6 @@ from itertools import groupby
 from typing import Any, Final
 
 from actors.errors import ActorsError
-from actors.wire.attachments import EncodedMessage
 from actors.wire.kinds import TELL
 from actors.wire.to_child import MAX_BULK
 from supervisor.core.delivery.parcel import Parcel
@@ -53,16 +52,6 @@ class DurableBulk(Bulk):
                 await self._post_parcels(run, call)
             else:
                 await self._post_singles(self.singles(run), call)
-
-    def singles(self, parts: Iterator[Part] | Sequence[Part]) -> Iterator[tuple[int, Admitted]]:
-        """The messages of parts one by one, each with its index."""
-        for part in parts:
-            if isinstance(part.content, Admitted):
-                yield part.index, part.content
-            else:
-                for index, payload in enumerate(part.content.payloads(), part.index):
-                    handler = self._handlers[self._classes.handler_of(payload)]
-                    yield index, Admitted(handler, EncodedMessage(bytes(payload)), trace=part.trace)
 
     async def _post_parcels(self, parts: Iterator[Part], call: BulkCall) -> None:
         for group in _groups(parts):

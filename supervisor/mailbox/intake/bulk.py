@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import types
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -267,6 +267,16 @@ class Bulk:
         (payload,) = parcel.payloads()
         handler = self._handlers[self._classes.handler_of(payload)]
         return Admitted(handler, EncodedMessage(bytes(payload)), trace=trace)
+
+    def singles(self, parts: Iterable[Part]) -> Iterator[tuple[int, Admitted]]:
+        """The messages of parts one by one, each with its index."""
+        for part in parts:
+            if isinstance(part.content, Admitted):
+                yield part.index, part.content
+            else:
+                for index, payload in enumerate(part.content.payloads(), part.index):
+                    handler = self._handlers[self._classes.handler_of(payload)]
+                    yield index, Admitted(handler, EncodedMessage(bytes(payload)), trace=part.trace)
 
     # ---- the door
 
