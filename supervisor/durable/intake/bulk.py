@@ -56,11 +56,17 @@ class DurableBulk(Bulk):
     async def _post_parcels(self, parts: Iterator[Part], call: BulkCall) -> None:
         for group in _groups(parts):
             stored = [self._into.store_parcel(parcel, part.handlers, call.sender, part.trace) for part, parcel in group]
-            await asyncio.gather(*stored)
-            call.taken += sum(parcel.count for _, parcel in group)
+            count = sum(parcel.count for _, parcel in group)
+            call.taken += count  # they are stored, also where this is cancelled
+            try:
+                await asyncio.gather(*stored)
+            except ActorsError:
+                call.taken -= count
+                raise
 
     async def _post_singles(self, messages: Iterator[tuple[int, Admitted]], call: BulkCall) -> None:
         waits: list[tuple[int, Wait]] = []
+        before = call.taken
         try:
             for index, message in messages:
                 with _told(call, index):
@@ -71,9 +77,11 @@ class DurableBulk(Bulk):
                     call.taken += 1
                     if call.asker is not None:
                         call.asker.sent(index, taken.seq, 1)
-        except BaseException:
+        except BaseException as error:
             for _, wait in waits:
                 wait.cancel()  # asks that are not stored yet end when they are; tells are sent
+            if isinstance(error, asyncio.CancelledError):
+                call.taken = before + len(waits)
             raise
 
     def _post_single(self, index: int, message: Admitted, call: BulkCall) -> Wait:

@@ -634,6 +634,19 @@ async def test_many_tells_are_stored_part_by_part(tmp_path):
         assert 2048 == await root["ledger"].ask(Charge(0), timeout=60)
 
 
+@pytest.mark.parametrize(("count", "size"), [(1500, 1), (20, 300_000)], ids=["together", "one by one"])
+async def test_a_call_that_is_cancelled_while_it_is_stored_says_how_many_were_taken(tmp_path, count, size):
+    """What is being stored is sent even so, as one tell is: so it counts."""
+    async with tree(tmp_path) as root:
+        telling = asyncio.create_task(root["ledger"].tell_many([Charge(1, "x" * size)] * count))
+        for _ in range(3):  # it is checked, and handed over
+            await asyncio.sleep(0)
+        telling.cancel()
+        with pytest.raises(asyncio.CancelledError) as cancelled:
+            await telling
+        assert await root["ledger"].ask(Charge(0), timeout=60) == cancelled.value.taken > 0
+
+
 class Narrow(Puppet):
     """An actor whose state has another type."""
 
