@@ -103,3 +103,29 @@ async def test_a_stop_and_a_health_say_so_too(actor, hook, title):
     assert report.reason.kind.value == "crashed"
     assert report.reason.detail.startswith(RAISED[title][1])
     assert f"in {actor.__name__}.{hook}" in report.reason.detail
+
+
+class Tick(Message[None]):
+    seconds: float
+
+
+class Ticking(Actor):
+    """Two timers' messages at a time; the longer one raises."""
+
+    concurrency = 2
+
+    def on_start(self) -> None:
+        for seconds in (0.2, 0.1):
+            self.context.after(0.1, Tick(seconds))
+
+    @handles
+    async def tick(self, msg: Tick) -> None:
+        await asyncio.sleep(msg.seconds)
+        if msg.seconds > 0.1:
+            raise GeneratorExit("odd")
+
+
+async def test_a_timers_handler_is_blamed_for_what_it_raises_behind_another():
+    async with InlineSupervisor(ChildSpec(Ticking, name="a"), intensity=Intensity.unlimited()) as root:
+        report = await Watch(root).exited("a")
+    assert report.reason.detail == "GeneratorExit: odd (in Ticking.tick)"
