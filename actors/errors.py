@@ -74,8 +74,7 @@ class AskTimeout(DeliveryError, TimeoutError):
 
     Attributes:
         started: True when its handler had begun, False when it had not, None when the asker cannot know: an actor
-            that
-            asks does not see the other's mailbox.
+            that asks does not see the other's mailbox.
     """
 
     def __init__(self, text: str, *, started: bool | None = None) -> None:

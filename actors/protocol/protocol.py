@@ -113,7 +113,7 @@ class ActorProtocol:
             UsageError: the actor does not handle it, or a field has the wrong type.
         """
         if type(message) not in self.handlers:
-            raise UsageError(self._not_handled(message))
+            raise UsageError(self._refusal(message))
         try:
             return checked(message, self.check)
         except Exception as error:  # msgspec's own, or one of the message's `__post_init__`
@@ -127,24 +127,34 @@ class ActorProtocol:
         message: Message[Any] = self.check(data)
         return message
 
-    def _not_handled(self, message: object) -> str:
+    def not_handled(self, name: str, actor: str) -> str:
+        """Why messages of that name cannot be sent to an actor of this class, and what to do instead."""
         instead = getattr(self.actor, "_takes_instead", None)
         if instead is not None:
-            kind = message.__qualname__ if isinstance(message, type) else type(message).__qualname__
-            return f"{kind} cannot be sent to {self.actor.__qualname__}: {instead}"
-        known = ", ".join(sorted(cls.__qualname__ for cls in self.handlers)) or "no message at all"
-        if isinstance(message, type) and issubclass(message, Message):
-            name = message.__qualname__
-            return f"{name} is the class of a message, not a message: send an instance, {name}(...)"
-        if not isinstance(message, Message):
-            return (
-                f"{with_article(type(message).__qualname__)} is no message: {self.actor.__qualname__} handles {known}; "
-                f"messages are instances of Message subclasses"
-            )
+            return f"{name} cannot be sent to {actor}: {instead}"
         return (
-            f"{self.actor.__qualname__} does not handle {type(message).__qualname__}; it handles {known}. "
-            f"Add a method marked @handles with a parameter annotated {type(message).__qualname__}"
+            f"{actor} does not handle {name}; it handles {self._known}. "
+            f"Add a method marked @handles with a parameter annotated {name}"
         )
+
+    def _refusal(self, message: object) -> str:
+        actor = self.actor.__qualname__
+        if isinstance(message, Message) or hasattr(self.actor, "_takes_instead"):
+            kind = message if isinstance(message, type) else type(message)
+            return self.not_handled(kind.__qualname__, actor)
+        return f"{no_message(message)}; {actor} handles {self._known}"
+
+    @property
+    def _known(self) -> str:
+        return ", ".join(sorted(cls.__qualname__ for cls in self.handlers)) or "no message at all"
+
+
+def no_message(value: object) -> str:
+    """What is wrong with something that was to be sent and is no message, and what to send."""
+    if isinstance(value, type) and issubclass(value, Message):
+        name = value.__qualname__
+        return f"{name} is the class of a message, not a message: send an instance, {name}(...)"
+    return f"{with_article(type(value).__qualname__)} is no message: send instances of Message subclasses"
 
 
 def checked(message: Message[Any], check: Callable[[bytes], object]) -> EncodedMessage:
@@ -168,7 +178,8 @@ def sent_by_actor(message: Message[Any]) -> EncodedMessage:
     try:
         return checked(message, _check_of(type(message)))
     except Exception as error:  # as in `ActorProtocol.encode`
-        raise UsageError(f"{type(message).__qualname__} cannot be sent: {error}; it was {_short(message)}") from None
+        wrong = _named(error, message)
+        raise UsageError(f"{type(message).__qualname__} cannot be sent: {wrong}; it was {_short(message)}") from None
 
 
 @cache

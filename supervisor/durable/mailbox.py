@@ -207,10 +207,10 @@ class DurableMailbox(Mailbox):
             self.intake.refill()
             self._delayed.look()
 
-    def withdraw(self, seq: int) -> None:
+    def withdraw(self, seq: int, deadline: float | None = None) -> None:
         """See `Mailbox.withdraw`; a message with a key ends as it does."""
         if seq not in self.stored.keys:
-            super().withdraw(seq)
+            super().withdraw(seq, deadline)
 
     @property
     def depth(self) -> int:

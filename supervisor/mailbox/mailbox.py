@@ -24,7 +24,7 @@ from actors.messages import Terminated
 from actors.protocol.protocol import ActorProtocol
 from actors.ref import ActorRef
 from actors.wire.progress import Progress
-from supervisor.core.delivery.fates import Fate
+from supervisor.core.delivery.fates import Fate, fate_of_withdrawn
 from supervisor.core.delivery.messages import Classes, SequenceNumbers
 from supervisor.core.delivery.outcomes import unserved
 from supervisor.core.delivery.queue import MessageQueue
@@ -199,9 +199,9 @@ class Mailbox:
         why = str(late) or f"{self.capacity.waiting} messages wait"
         return AskTimeout(f"{self.path} had no room for {name} {within}: {why}", started=False)
 
-    def withdraw(self, seq: int) -> None:
-        """The asker no longer waits: a message that has not begun will not begin."""
-        self.dispatcher.withdraw(seq, Fate.CANCELLED)
+    def withdraw(self, seq: int, deadline: float | None = None) -> None:
+        """The asker no longer waits, perhaps because of its deadline: a message that has not begun will not begin."""
+        self.dispatcher.withdraw(seq, fate_of_withdrawn(deadline, self.capacity.clock()))
 
     async def post_scheduled(self, payload: bytes, note: ScheduleRan, store: Store | None) -> None:
         """Take a scheduled message whose time has come, once it is noted in the store, if there is one.

@@ -100,11 +100,11 @@ class Admission:
             WireError: its attachments do not fit.
         """
         packed = EncodedMessage(bytes(payload), beside, tuple(attachments) or None)
-        self._check_size("the message", packed.size)
         index = self._classes.of(packed.data)
         if index == UNKNOWN:
-            raise UsageError(f"{self._path} does not handle {tag_of(packed.data)}")
+            raise UsageError(self._protocol.not_handled(tag_of(packed.data), self._path))
         handler = self._handlers[index]
+        self._check_size(handler.message.__qualname__, packed.size)
         if beside is not None or attachments:
             check_beside(handler.message, beside or (), attachments)
             check_arrived(handler.message.__qualname__, self._path, attachments)

@@ -208,7 +208,7 @@ class ActorSends:
             asker.accepted()
             return
         seq = entered.seq
-        asker.withdraw = lambda: mailbox.withdraw(seq)
+        asker.withdraw = lambda: mailbox.withdraw(seq, frame.deadline)
         asker.credit = lambda count: mailbox.dispatcher.credit(seq, count)
 
     def _wait_for_room(

@@ -23,7 +23,7 @@ from actors.wire.framing import LARGE, Carried
 from actors.wire.from_child import SendMany
 from actors.wire.kinds import ASK, NOTHING, TELL
 from actors.wire.to_child import End
-from supervisor.core.delivery.fates import Fate
+from supervisor.core.delivery.fates import fate_of_withdrawn
 from supervisor.core.delivery.parcel import Parcel, cut_array
 from supervisor.mailbox.intake.bulk import BulkCall, Part
 from supervisor.mailbox.mailbox import Mailbox
@@ -54,7 +54,7 @@ class RemoteMany:
         call = BulkCall(ASK, sender, frame.deadline, self, fail_if_down=frame.fail_if_down)
         task = asyncio.current_task()
         if task is not None:
-            self._asker.withdraw = lambda: self._withdraw(task)
+            self._asker.withdraw = lambda: self._withdraw(task, frame.deadline)
         error: ActorsError
         try:
             await self._mailbox.bulk.post(self._parts, call)
@@ -69,11 +69,12 @@ class RemoteMany:
             self.failed(index, error)
         self._settle()
 
-    def _withdraw(self, task: asyncio.Task[Any]) -> None:
+    def _withdraw(self, task: asyncio.Task[Any], deadline: float | None) -> None:
         """The actor no longer waits, or its life has ended: what has not begun will not begin."""
         task.cancel()
         numbers = [self._numbers[index] for index in self._open if index in self._numbers]
-        self._mailbox.dispatcher.withdraw_all(numbers, Fate.CANCELLED)
+        fate = fate_of_withdrawn(deadline, self._mailbox.capacity.clock())
+        self._mailbox.dispatcher.withdraw_all(numbers, fate)
 
     # ---- as a ManyAsker
 

@@ -11,9 +11,8 @@ from functools import cache
 from typing import Any, Final, Union
 
 from actors.errors import UsageError
-from actors.exits import with_article
 from actors.messages import Message
-from actors.protocol.protocol import sent_by_actor
+from actors.protocol.protocol import no_message, sent_by_actor
 from actors.wire.codec import decoder_of, encode
 from actors.wire.to_child import MAX_BULK
 
@@ -42,8 +41,7 @@ def chunks(messages: Sequence[Message[Any]]) -> Iterator[Chunk | Message[Any]]:
     """
     for index, message in enumerate(messages):
         if not isinstance(message, Message):
-            kind = with_article(type(message).__qualname__)
-            raise UsageError(f"message {index} of this call is {kind}, which is no message")
+            raise UsageError(f"message {index} of this call: {no_message(message)}")
     starts = range(0, len(messages), MAX_BULK)
     pieces = [piece for start in starts for piece in _encoded(messages[start : start + MAX_BULK], start)]
     return (part for piece in pieces for part in (_cut(piece) if isinstance(piece, Chunk) else (piece,)))

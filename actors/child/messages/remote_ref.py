@@ -18,9 +18,8 @@ from actors.child.messages.calls import Calls, LargeAnswer, SentMany, SharedAnsw
 from actors.child.messages.chunks import Chunk, chunks
 from actors.child.messages.passing import shared
 from actors.errors import ActorsError, AskTimeout, UsageError
-from actors.exits import with_article
 from actors.messages import Fed, Message, Terminated, item_type, name_of, reply_type
-from actors.protocol.protocol import sent_by_actor
+from actors.protocol.protocol import no_message, sent_by_actor
 from actors.ref import (
     ASK_TIMEOUT,
     STREAM_CREDIT,
@@ -72,7 +71,7 @@ class RemoteRef(ActorRef):
         try:
             answer = await self._transport.answer(correlation, until)
         except TimeoutError:
-            raise self._too_late(message) from None
+            raise self._too_late(message, timeout) from None
         reply: R = _open(answer, reply_type(type(message)))
         return reply
 
@@ -85,7 +84,7 @@ class RemoteRef(ActorRef):
         try:
             answer = self._transport.block(correlation, until)
         except TimeoutError:
-            raise self._too_late(message) from None
+            raise self._too_late(message, timeout) from None
         reply: R = _open(answer, reply_type(type(message)))
         return reply
 
@@ -99,7 +98,12 @@ class RemoteRef(ActorRef):
         correlation = self._send(message, STREAM, transport.deadline(), blocking=transport.blocks())
         taken = 0
         async with aclosing(transport.answers(correlation, timeout)) as answers:
-            async for answer in answers:
+            while True:
+                try:
+                    answer = await anext(answers)
+                except TimeoutError:
+                    late = f"{self.path} sent no further item of {name_of(message)} within {timeout} s"
+                    raise AskTimeout(late) from None
                 if answer.kind not in kinds.ITEMS:
                     _open(answer, None)
                     return
@@ -169,7 +173,7 @@ class RemoteRef(ActorRef):
             sending = self._sent_many(chunk, ASK, until, fail_if_down=fails, blocking=blocking, first=len(results))
             with sending as sent, suppress(TimeoutError):
                 await self._transport.answer(sent.correlation, until)
-            results += self._results(sent)
+            results += self._results(sent, timeout)
         return results
 
     async def _settled(self, message: Message[R], until: float | None, when_down: WhenDown) -> R | ActorsError:
@@ -195,7 +199,7 @@ class RemoteRef(ActorRef):
             sending = self._sent_many(chunk, ASK, until, blocking=True, first=len(results))
             with sending as sent, suppress(TimeoutError):
                 self._transport.block(sent.correlation, until)
-            results += self._results(sent)
+            results += self._results(sent, timeout)
         return results
 
     @contextmanager
@@ -221,7 +225,7 @@ class RemoteRef(ActorRef):
         finally:
             del self._transport.many[number]
 
-    def _results(self, sent: SentMany) -> list[Any]:
+    def _results(self, sent: SentMany, timeout: float | None) -> list[Any]:
         """What became of each message, by its index."""
         messages, answer = sent.messages, sent.answer
         results: list[Any] = [None] * len(messages)
@@ -237,7 +241,7 @@ class RemoteRef(ActorRef):
             error = decode_error(answer.kind, answer.payload) if answer is not None and refused else None
             if isinstance(error, UsageError):
                 raise error
-            results[index] = error or self._too_late(messages[index])
+            results[index] = error or self._too_late(messages[index], timeout)
         return results
 
     def tell_nowait(self, message: Message[Any]) -> None:
@@ -295,14 +299,16 @@ class RemoteRef(ActorRef):
         own = self._transport.now() + timeout
         return own if inherited is None else min(own, inherited)
 
-    def _too_late(self, message: Message[Any]) -> AskTimeout:
-        return AskTimeout(f"{self.path} did not answer {name_of(message)} in time")
+    def _too_late(self, message: Message[Any], timeout: float | None) -> AskTimeout:
+        deadline, within = self._transport.deadline(), f"within {timeout} s"
+        if deadline is not None and deadline <= self._transport.now():
+            within = "before the deadline of the message being handled, whose own asker waits no longer"
+        return AskTimeout(f"{self.path} did not answer {name_of(message)} {within}")
 
 
 def _pack(message: Message[Any]) -> EncodedMessage:
     if not isinstance(message, Message):
-        kind = with_article(type(message).__qualname__)
-        raise UsageError(f"{kind} is no message; send instances of Message subclasses")
+        raise UsageError(no_message(message))
     packed = sent_by_actor(message)
     if packed.size > MAX_MESSAGE:
         raise UsageError(f"{name_of(message)} has {packed.size} bytes, the most is {MAX_MESSAGE}")

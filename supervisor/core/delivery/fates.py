@@ -27,3 +27,8 @@ class Fate(StrEnum):
     SHUTDOWN = "shutdown"
     UNDECODABLE = "undecodable"
     NO_SUCH_ACTOR = "no_such_actor"
+
+
+def fate_of_withdrawn(deadline: float | None, now: float) -> Fate:
+    """How a message ends whose asker no longer waits, now: by its deadline, or before."""
+    return Fate.EXPIRED if deadline is not None and deadline <= now else Fate.CANCELLED

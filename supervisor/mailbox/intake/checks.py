@@ -14,6 +14,7 @@ from actors.errors import ActorStopped, UsageError
 from actors.messages import Message
 from actors.wire.framing import Carried
 from actors.wire.kinds import TELL
+from supervisor.core.delivery.messages import tag_of
 from supervisor.core.rules.down import Down, is_down
 from supervisor.loop_affinity import Home
 from supervisor.mailbox.validation import Admission, Admitted
@@ -86,8 +87,10 @@ class IntakeChecks:
             ActorStopped: the actor is down for good, or drains, and the sender is not drained with it.
             UsageError, WireError: as there.
         """
-        self.check_open("the message")
-        self._check_drained("the message", sender)
+        if self.closed is not None or self._drained:
+            name = tag_of(payload)
+            self.check_open(name)
+            self._check_drained(name, sender)
         return self._admission.check_bytes(payload, kind, beside, attachments, trace)
 
     def check_kept(

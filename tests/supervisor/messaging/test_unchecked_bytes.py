@@ -116,7 +116,9 @@ async def test_what_the_other_does_not_handle_is_named():
             ("strange asks", "message 1500 of this call: /root/reader does not handle Strange"),
             ("strange tells", "message 1500 of this call: /root/reader does not handle Strange"),
         ):
-            assert words == await root["forger"].ask(Wrong(way), timeout=60)
+            said = await root["forger"].ask(Wrong(way), timeout=60)
+            assert said.startswith(f"{words}; it handles Text")
+            assert said.endswith("Add a method marked @handles with a parameter annotated Strange")
         await root["forger"].ask(Wrong("lost"))
         named = [((letter := await dead_letter(letters)).actor, letter.message_type) for _ in range(2)]
         assert [("/root/reader", "Strange"), ("/root/nobody", "Strange")] == named
