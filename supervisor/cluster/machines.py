@@ -12,7 +12,7 @@ import asyncio
 import os
 import sys
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Final
 
 from actors.wire.to_child import StartActor
@@ -22,7 +22,7 @@ from supervisor.cluster.leases import Leases
 from supervisor.cluster.lines import Lines
 from supervisor.cluster.link import connections
 from supervisor.cluster.node import Node
-from supervisor.cluster.placement import Machine, choose
+from supervisor.cluster.placement import Doubts, Machine, choose
 from supervisor.cluster.remote_life import RemoteLife
 from supervisor.cluster.versions import difference
 from supervisor.core.place import Place, in_words
@@ -31,7 +31,6 @@ from supervisor.ports.launching import MachinesSay
 from supervisor.ports.life import LifeListener
 
 AGENT_TIME: Final = 60.0  # seconds in which an agent must have started
-DOUBT: Final = 10.0  # seconds for which a machine that failed is taken only when no other fits
 LIST_TIME: Final = 10.0  # seconds for the list of machines
 LIST_FRESH: Final = 1.0  # seconds after which one that was used is asked for anew, for the next life
 
@@ -75,7 +74,8 @@ class ClusterMachines:
         self._known: tuple[float, list[Machine]] | None = None  # the last list, and its loop time
         self._asking: asyncio.Task[list[Machine]] | None = None
         self._placing: Counter[str] = Counter()  # lives that will begin on a machine
-        self._doubts: dict[str, float] = {}  # loop time until which a machine is doubtful
+        self._doubts = Doubts()
+        self._said: dict[str, str] = {}  # why a machine can run no agent, as it was told last
         self._reserved: dict[RemoteLife, int] = {}
         self._preloaded: dict[str, dict[str, bytes]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -148,12 +148,10 @@ class ClusterMachines:
             life.failed_to_begin(f"it has no machine: {type(error).__name__}: {error}")
 
     async def _with_agent(self, life: RemoteLife, place: Place) -> Node:
-        """A machine whose agent runs. One that fails is in doubt, so the next choice is another while there is one."""
+        """A machine whose agent runs. One on which none can is passed over while there is another."""
         failed: dict[str, MachineFailed] = {}
         while True:
-            machine = await self._machine(life, place)
-            if machine.key in failed:
-                raise failed[machine.key]
+            machine = await self._machine(life, place, failed)
             self._placing[machine.key] += 1
             life.awaits = f"the agent on {machine.name} has not started"
             try:
@@ -165,7 +163,7 @@ class ClusterMachines:
             finally:
                 self._placing[machine.key] -= 1
 
-    async def _machine(self, life: RemoteLife, place: Place) -> Machine:
+    async def _machine(self, life: RemoteLife, place: Place, failed: Mapping[str, MachineFailed]) -> Machine:
         if isinstance(place, Mapping):
             return await self._with_resources(life, place)
         machine = self._known_machine(place)
@@ -173,7 +171,9 @@ class ClusterMachines:
             return machine
         life.awaits = "Ray has not listed its machines; is the cluster up?"
         machines = await self._listed()
-        machine = self._choose(place, machines)
+        machine = self._choose(place, machines, failed)
+        if machine is None and failed:
+            raise CallFailed("; ".join(map(str, failed.values())))
         if machine is None:
             known = ", ".join(sorted(one.name for one in machines)) or "none"
             raise CallFailed(f"none of the cluster fits place={place!r}; its machines: {known}")
@@ -201,13 +201,14 @@ class ClusterMachines:
         if not asking.cancelled():
             asking.exception()
 
-    def _choose(self, place: str, machines: list[Machine]) -> Machine | None:
+    def _choose(self, place: str, machines: list[Machine], failed: Collection[str] = ()) -> Machine | None:
         lives = self._placing + Counter({node.key: len(node.lives) for node in self._nodes.values()})
-        return choose(place, machines, lives, {one.key for one in machines if self._is_doubtful(one.key)})
+        left = [one for one in machines if one.key not in failed]
+        return choose(place, left, lives, {one.key for one in left if self._is_doubtful(one.key)})
 
     def _is_doubtful(self, key: str) -> bool:
         node = self._nodes.get(key)
-        return self._doubts.get(key, 0.0) > self._loop.time() or (node is not None and node.silent)
+        return self._doubts.holds(key, self._loop.time()) or (node is not None and node.silent)
 
     async def _with_resources(self, life: RemoteLife, place: Mapping[str, float]) -> Machine:
         number = self._driver.number()
@@ -249,16 +250,21 @@ class ClusterMachines:
         try:
             async with asyncio.timeout(AGENT_TIME):
                 return await self._started(machine)
-        except BaseException as error:
-            self._known = None
-            self._doubts[machine.key] = self._loop.time() + DOUBT
-            if isinstance(error, TimeoutError):
-                raise MachineFailed(f"no agent ran on {machine.name} within {AGENT_TIME:g} s") from None
-            if isinstance(error, MachineFailed | OSError):
-                raise MachineFailed(f"no agent can run on {machine.name}: {error}") from None
-            if isinstance(error, CallFailed):
-                raise CallFailed(f"no agent can run on {machine.name}: {error}") from None
-            raise
+        except (MachineFailed, OSError) as error:  # among them TimeoutError
+            late = f"none ran within {AGENT_TIME:g} s"
+            why = f"no agent can run on {machine.name}: {str(error) or late}"
+            self._failed(machine, why)
+            raise MachineFailed(why) from None
+        except CallFailed as error:
+            raise CallFailed(f"no agent can run on {machine.name}: {error}") from None
+
+    def _failed(self, machine: Machine, why: str) -> None:
+        """Another one is taken while there is one; why, is told once."""
+        self._known = None
+        self._doubts.failed(machine.key, self._loop.time())
+        if self._said.get(machine.key) != why:
+            self._said[machine.key] = why
+            self._say.node_failed(machine.name, why)
 
     async def _started(self, machine: Machine) -> Node:
         call, token = self._driver.number(), os.urandom(32)
@@ -294,6 +300,8 @@ class ClusterMachines:
             raise MachineFailed(node.gone)
         for module, main in self._preloaded.items():
             node.preload(module, main)
+        self._doubts.worked(machine.key)
+        self._said.pop(machine.key, None)
         self._say.node_joined(node.name)
         return node
 
@@ -303,7 +311,7 @@ class ClusterMachines:
         if self._agents.pop(agent, None) is not None:
             self._driver.tell(say.EndAgent(agent))
         if not node.closing:
-            self._doubts[node.key] = self._loop.time() + DOUBT
+            self._doubts.failed(node.key, self._loop.time())
             self._say.node_lost(node.name, why)
 
     def _agent_ended(self, agent: int, why: str) -> None:
@@ -327,4 +335,4 @@ class PlacedLauncher:
 
 def _check_versions(theirs: dict[str, str]) -> None:
     if wrong := difference(theirs):
-        raise CallFailed(f"{wrong}; install the same there")
+        raise MachineFailed(f"{wrong}; install the same there")

@@ -32,6 +32,33 @@ class Machine(msgspec.Struct, frozen=True):
 
 
 _LEAST: Final = 0.5  # processors, where a machine offers none
+DOUBT: Final = 10.0  # seconds for which a machine that failed is taken only when no other fits
+LONGEST: Final = 600.0  # seconds; the doubt doubles with each failure in a row up to this
+
+
+class Doubts:
+    """Which machines have failed lately.
+
+    One that cannot run an agent, for its Python say, would be tried with every restart; so it is tried less and less.
+    """
+
+    def __init__(self) -> None:
+        self._until: dict[str, float] = {}  # by key
+        self._lengths: dict[str, float] = {}
+
+    def failed(self, key: str, now: float) -> None:
+        """A machine has failed."""
+        length = self._lengths.get(key, DOUBT)
+        self._until[key] = now + length
+        self._lengths[key] = min(2 * length, LONGEST)
+
+    def worked(self, key: str) -> None:
+        """An agent runs on it."""
+        self._lengths.pop(key, None)
+
+    def holds(self, key: str, now: float) -> bool:
+        """Whether it is to be taken only when no other fits."""
+        return self._until.get(key, 0.0) > now
 
 
 def choose(

@@ -162,6 +162,10 @@ class Reports:
         """A machine of the cluster can start lives."""
         self._write("info", "node.joined", {"node": node})
 
+    def node_failed(self, node: str, why: str) -> None:
+        """No agent can run on a machine of the cluster; others are taken while there are some."""
+        self._write("warning", "node.failed", {"node": node, "detail": why})
+
     def node_lost(self, node: str, why: str) -> None:
         """A machine of the cluster is gone, and every life there."""
         self._write("error", "node.lost", {"node": node, "detail": why})

@@ -45,6 +45,9 @@ class MachinesSay(Protocol):
     def node_joined(self, node: str) -> None:
         """A machine can start lives."""
 
+    def node_failed(self, node: str, why: str) -> None:
+        """No life can start on a machine; others are taken while there are some."""
+
     def node_lost(self, node: str, why: str) -> None:
         """A machine is gone, and every life there."""
 

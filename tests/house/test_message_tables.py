@@ -254,6 +254,7 @@ async def test_reports(logs):
     reports.orphan_reaper_lost("/root", "words")
     reports.spare_failed("/root", "module", "words")
     reports.node_joined("n1")
+    reports.node_failed("n1", "words")
     reports.node_lost("n1", "words")
     reports.mailbox_unclaimed("a", 5, 1)
     reports.store_failed("a", OSError("words"))

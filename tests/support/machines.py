@@ -31,6 +31,7 @@ class LocalDriver:
     Attributes:
         agents: those that were started, by machine; the last of each.
         told: changes what an agent says of itself; a test may set it.
+        told_on: the same, of one machine.
         says_ends: whether it says that an agent has ended, as Ray does.
         dying: machines that are listed and run no agent any more.
         headless: whether the head of the cluster is gone: no call has an answer.
@@ -48,6 +49,7 @@ class LocalDriver:
         self._skews = skews or {}
         self.agents = {}
         self.told = {}
+        self.told_on = {}
         self.says_ends = says_ends
         self.dying = set()
         self.headless = False
@@ -64,7 +66,7 @@ class LocalDriver:
             await asyncio.Event().wait()
         match value:
             case say.ListMachines():
-                machines = [say.MachineIs(name, name, [name, f"label-{name}"], 1.0) for name in self.names]
+                machines = [say.MachineIs(name, name, [name, f"label-{name}", "all"], 1.0) for name in self.names]
                 return say.MachinesAre(value.call, machines)
             case say.StartAgent():
                 return await self._start(value)
@@ -82,7 +84,7 @@ class LocalDriver:
         if not line:
             raise CallFailed("its agent has ended at once")
         self._watching.add(loop.run_in_executor(None, self._watch, value.call, process, loop))
-        told = {**json.loads(line), **self.told}
+        told = {**json.loads(line), **self.told, **self.told_on.get(value.machine, {})}
         versions = {name: told[name] for name in ("python", "msgspec", "project")}
         wire = self._wires.get(value.machine)
         host, port = (told["host"], told["port"]) if wire is None else wire.way_to(told["host"], told["port"])

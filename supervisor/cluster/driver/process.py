@@ -32,7 +32,6 @@ CHUNK: Final = 64 * 1024  # bytes read at once
 AGAIN: Final = 0.5  # seconds until an agent that cannot be reached is asked again
 HEAD_TIME: Final = 5.0  # seconds for the head to take a connection; Ray itself would try for minutes
 HANG_UP: Final = 8.0  # seconds for an orderly end once the daemon is gone
-MACHINE_FAILED: Final = frozenset({"ActorDiedError", "ActorUnavailableError", "ActorUnschedulableError"})
 QUIET: Final = {"RAY_DEDUP_LOGS": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
 
 
@@ -121,8 +120,9 @@ class Driver:
             self._watch(call.call, agent)
 
         def failed(error: BaseException) -> None:
-            # Ray lists a machine for some seconds after its death, and ends what was to start there.
-            self._tell(say.Failed(call.call, _why_no_agent(error), type(error).__name__ in MACHINE_FAILED))
+            # Ray lists a machine for some seconds after its death, and ends what was to start there; or the project is
+            # not installed there, or its environment cannot be made.
+            self._tell(say.Failed(call.call, _why_no_agent(error), elsewhere=True))
 
         _when_done(agent.start.remote(call.token, call.lease, call.spares), started, failed)
 

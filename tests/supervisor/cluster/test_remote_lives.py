@@ -16,6 +16,7 @@ from supervisor import Backoff, ChildSpec, Intensity, InvalidSpec, StartFailed, 
 from supervisor.cluster.driver import protocol as say
 from supervisor.cluster.link import handshake
 from supervisor.cluster.link.window import FEW, Window
+from supervisor.cluster.placement import Doubts
 from supervisor.cluster.versions import versions
 from supervisor.ctl.text import doing
 from supervisor.io.thread_reader import ThreadReader
@@ -96,6 +97,51 @@ async def test_another_version_there_is_a_failed_start(told, text):
     with pytest.raises(StartFailed, match=f"no agent can run on m1: {text}; install the same"):
         async with tree(cluster, ChildSpec(Puppet, name="a", place="any"), intensity=Intensity(0)):
             raise AssertionError
+
+
+@pytest.mark.parametrize("place", ["any", "node:all"])
+async def test_a_machine_that_can_run_no_agent_is_passed_over(place, logs):
+    """The log says once which, and why; its other lives and the next ones start elsewhere, too."""
+    cluster = LocalCluster(("m1", "m2"))
+    cluster.driver = LocalDriver(cluster.names)
+    cluster.driver.told_on = {"m1": {"python": "3.99"}}
+    async with tree(cluster, ChildSpec(Puppet, name="a", size=3, place=place, backoff=AT_ONCE)) as root:
+        watch = Watch(root)
+        assert ["m2"] * 3 == [child.node for child in root.snapshot().children]
+        os.kill(root.snapshot().children[0].pid, signal.SIGKILL)
+        assert "m2" == (await watch.started("a/0")).node
+    (said,) = [line for line in logs if line["event"] == "node.failed"]
+    assert ("warning", "m1") == (said["log_level"], said["node"])
+    assert "no agent can run on m1: Python 3.99 there" in said["detail"]
+
+
+async def test_where_no_machine_can_run_an_agent_each_says_why():
+    """All of them are tried, also those that have just failed."""
+    cluster = LocalCluster(("m1", "m2"))
+    cluster.driver = LocalDriver(cluster.names)
+    cluster.driver.told_on = {"m1": {"python": "3.99"}, "m2": {"msgspec": "0.1"}}
+    async with tree(cluster) as root:
+        for _ in range(2):
+            with pytest.raises(StartFailed) as failed:
+                await root.start_child(ChildSpec(Puppet, name="a", place="any", restart="temporary"))
+            said = str(failed.value)
+            assert "no agent can run on m1: Python 3.99 there" in said
+            assert "no agent can run on m2: msgspec 0.1 there" in said
+        cluster.driver.told_on = {}
+        await root.start_child(ChildSpec(Puppet, name="b", place="any"))
+
+
+def test_a_machine_that_fails_again_and_again_is_tried_less_and_less():
+    """Until an agent runs there."""
+    doubts = Doubts()
+    for length in (10.0, 20.0, 40.0):
+        doubts.failed("m1", 100.0)
+        assert doubts.holds("m1", 99.9 + length)
+        assert not doubts.holds("m1", 100.1 + length)
+    doubts.worked("m1")
+    doubts.failed("m1", 100.0)
+    assert not doubts.holds("m1", 110.1)
+    assert not doubts.holds("m2", 100.0)
 
 
 async def test_a_module_that_is_not_there_is_a_failed_start(tmp_path, monkeypatch):
