@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import os
+import sys
 import time
 from asyncio import _get_running_loop  # the public one raises where there is none
 from collections.abc import Coroutine
@@ -116,3 +117,25 @@ def _forked() -> None:
 
 
 os.register_at_fork(after_in_child=_forked)
+
+
+_NEEDED: Final = {"thread": "_thread", "queue": "queue", "select": "select"}  # of patch_all, and what they patch
+
+
+def check_patches() -> None:
+    """Check that what gevent has replaced in this process fits together.
+
+    Raises:
+        UsageError: system calls switch greenlets, but threads are real threads: they would block or break each other.
+    """
+    monkey: Any = sys.modules.get("gevent.monkey")
+    if monkey is None:
+        return
+    patched = [name for name in ("select", "os", "subprocess") if monkey.is_module_patched(name)]
+    missing = [name for name, module in _NEEDED.items() if not monkey.is_module_patched(module)]
+    if patched and missing:
+        raise UsageError(
+            f"gevent has patched {', '.join(patched)}, but not {', '.join(missing)}, so that the threads of a tree "
+            f"would hang; call gevent.monkey.patch_all() without {', '.join(f'{name}=False' for name in missing)}, or "
+            f"patch nothing"
+        )

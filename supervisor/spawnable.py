@@ -1,6 +1,7 @@
 """Spawnable: what can be passed to a spawned process, and what cannot.
 
-What would fail in the child fails here, in the daemon, before the spawn, in one line with its remedy.
+What would fail in the child fails here, in the daemon, before the spawn, in one line with its remedy. That a module is
+found is known until the finders, `sys.path` or a directory changes: a suite makes thousands of specs.
 """
 
 from __future__ import annotations
@@ -15,7 +16,6 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from importlib.machinery import ModuleSpec
 from itertools import pairwise
-from multiprocessing import spawn
 from types import FrameType, FunctionType, ModuleType
 from typing import Any, Final
 
@@ -23,11 +23,13 @@ from actors.actor import Actor
 from actors.bounds import shown
 from actors.errors import UsageError
 from actors.signatures import globals_of
+from supervisor.loop_affinity import check_patches
 from supervisor.shadowing import shadow_of
 
 _OF_THIS_PROCESS: Final = ("/dev/fd/", "/dev/stdin", "/proc/self/")  # another file, or none, in another process
 _BINDS_ANYTHING: Final = {"exec", "eval", "globals", "locals", "vars", "setattr", "__dict__", "modules", "runpy"}
 _GUARDS: Final = {"__name__ == '__main__'", "'__main__' == __name__"}  # as ast writes them
+_KNOWN: Final[dict[str, tuple[list[str], list[object]]]] = {}  # modules: where else they were looked for, and all else
 MAIN: Final = ("__main__", "__mp_main__")  # the main module's name in the program, and in what multiprocessing starts
 
 
@@ -102,6 +104,8 @@ def check_named(value: Callable[..., Any]) -> None:
 
 
 def _check_names() -> None:
+    if _as_before(""):
+        return
     for name in ("actors", "supervisor"):
         taken = shadow_of(name)
         if taken is not None:
@@ -109,6 +113,7 @@ def _check_names() -> None:
                 f"a new process would import {taken} in place of this library's package {name}; rename it, or put "
                 f"its directory at the end of sys.path"
             )
+    _KNOWN[""] = [], _surroundings([])
 
 
 def _main_of(name: str) -> ModuleType:
@@ -177,6 +182,9 @@ def _not_imported(name: str) -> str:
 
 def _found(module: str) -> bool:
     """Whether the import system of a new process would find it, package by package, whatever is loaded here."""
+    if _as_before(module):
+        return True
+    looked: list[str] = []
     places: list[str] | None = None
     parts = module.split(".")
     for at in range(1, len(parts) + 1):
@@ -185,13 +193,34 @@ def _found(module: str) -> bool:
             spec = next((spec for finder in sys.meta_path if (spec := finder.find_spec(name, places))), None)
             if spec is None:
                 return False
+            looked += places or ()
             places = list(spec.submodule_search_locations or ())
             loaded = sys.modules.get(name)
             if spec.origin and spec.origin == getattr(loaded, "__file__", None):  # it may have extended its own path
                 places += getattr(loaded, "__path__", ())
         except Exception:  # a finder with rules of its own: the process itself will report
             return True
+    _KNOWN[module] = looked, _surroundings(looked)
     return True
+
+
+def _as_before(module: str) -> bool:
+    """Whether a search would find what it found."""
+    looked, then = _KNOWN.get(module, ([], None))
+    return then == _surroundings(looked)
+
+
+def _surroundings(packages: list[str]) -> list[object]:
+    """What an import depends on: the finders, the path, and the directories as they are now."""
+    return [*sys.meta_path, *sys.path, *map(_last_change, [*sys.path, *packages])]
+
+
+def _last_change(directory: str) -> object:
+    """Which directory it is, and when something was made or removed in it, as importlib's FileFinder sees it."""
+    with contextlib.suppress(OSError, TypeError, ValueError):
+        status = os.stat(directory or ".")
+        return status.st_ino, status.st_mtime_ns
+    return None
 
 
 def check_program(*, needs_main: bool) -> None:
@@ -202,7 +231,6 @@ def check_program(*, needs_main: bool) -> None:
     """
     check_first_start()
     check_patches()
-    check_interpreter()
     if needs_main:
         check_main_guard()
 
@@ -233,20 +261,6 @@ def meant_for_multiprocessing(argv: list[str]) -> bool:
     return argv[1:2] == ["--multiprocessing-fork"] or any(
         flag == "-c" and code.startswith("from multiprocessing.") for flag, code in pairwise(argv[1:])
     )
-
-
-def check_interpreter() -> None:
-    """Check that there is a Python to start processes with.
-
-    Raises:
-        UsageError: there is none where multiprocessing looks for it.
-    """
-    executable = os.fsdecode(spawn.get_executable() or "")
-    if not (os.path.isfile(executable) and os.access(executable, os.X_OK)):
-        raise UsageError(
-            f"no process can be started: multiprocessing would execute {executable!r}, which is no program that may be "
-            f"executed; name a Python with multiprocessing.set_executable(...)"
-        )
 
 
 def check_main_guard() -> None:
@@ -376,25 +390,3 @@ def _still_loading(module: ModuleType) -> bool:
     """Whether the module is being imported right now: a class may be used at its own module's top level."""
     spec = getattr(module, "__spec__", None)
     return module.__name__ in MAIN or bool(getattr(spec, "_initializing", False))
-
-
-_NEEDED: Final = {"thread": "_thread", "queue": "queue", "select": "select"}  # of patch_all, and what they patch
-
-
-def check_patches() -> None:
-    """Check that what gevent has replaced in this process fits together.
-
-    Raises:
-        UsageError: system calls switch greenlets, but threads are real threads: they would block or break each other.
-    """
-    monkey: Any = sys.modules.get("gevent.monkey")
-    if monkey is None:
-        return
-    patched = [name for name in ("select", "os", "subprocess") if monkey.is_module_patched(name)]
-    missing = [name for name, module in _NEEDED.items() if not monkey.is_module_patched(module)]
-    if patched and missing:
-        raise UsageError(
-            f"gevent has patched {', '.join(patched)}, but not {', '.join(missing)}, so that the threads of a tree "
-            f"would hang; call gevent.monkey.patch_all() without {', '.join(f'{name}=False' for name in missing)}, or "
-            f"patch nothing"
-        )

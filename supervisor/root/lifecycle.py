@@ -25,6 +25,7 @@ from supervisor.loop_affinity import Home
 from supervisor.messaging.tree_context import TreeContext
 from supervisor.observe.reports import Reports
 from supervisor.process.launcher import ProcessLauncher
+from supervisor.process.spawn.lean_spawn import check_interpreter
 from supervisor.root.giving_up import GivingUp, exceeded, not_started
 from supervisor.root.imported_ahead import import_ahead
 from supervisor.root.options import OnGiveUp, Reading, RootSpec, check_options, check_spec
@@ -170,8 +171,6 @@ class Lifecycle:
         self._make_threads(loop)
         undo.callback(self._reader.close)
         undo.push_async_callback(self._close_launchers)
-        if short := shortage(self.spec.processes + (1 if self._spares == "auto" else self._spares)):
-            self._reports.descriptors_short(self.path, *short)
         if self._cluster is not None:
             self._machines = self._cluster.enter(self.path, loop, self._reader, self._spares, self._reports)
         self._tree = self._make_tree(loop)
@@ -292,8 +291,11 @@ class Lifecycle:
         """
         check_time_is_real()
         check_program(needs_main=self.spec.needs_main)
+        check_interpreter()
 
     def _make_launcher(self, loop: asyncio.AbstractEventLoop) -> Launcher:
+        if short := shortage(self.spec.processes + (1 if self._spares == "auto" else self._spares)):
+            self._reports.descriptors_short(self.path, *short)
         return ProcessLauncher(
             loop,
             self._reader,

@@ -46,13 +46,14 @@ class Fiber:
         """Let it run until it parks or ends. Runs on the loop's thread."""
         if self.over or self.lost:
             return
-        if self._thread.ident is None:
-            self._thread.start()
-        self._go.release()
         try:
+            if self._thread.ident is None:
+                self._thread.start()  # it runs at once
+            else:
+                self._go.release()
             self._parked.acquire()
         except BaseException:  # Ctrl-C, a test's timeout: whatever runs in it runs on
-            self.lost = True
+            self.lost = self._thread.ident is not None
             raise
         if self.over:
             self._thread.join()
@@ -78,7 +79,6 @@ class Fiber:
         self.run()
 
     def _run(self) -> None:
-        self._go.acquire()
         try:
             self._main()
         finally:

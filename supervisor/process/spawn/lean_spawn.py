@@ -26,6 +26,7 @@ from multiprocessing.process import (  # type: ignore[attr-defined]  # typeshed
 )
 from typing import Any, Final
 
+from actors.errors import UsageError
 from actors.event import close_fd
 from actors.lazy import MainFunction
 from actors.queue.pickling import PROTOCOL
@@ -80,6 +81,20 @@ def _added_by_tools(name: str) -> dict[str, Any]:
         told = spawn.get_preparation_data(name)
         return {key: told[key] for key in told.keys() - _STANDARD}
     return {}
+
+
+def check_interpreter() -> None:
+    """Check that there is a Python to start processes with.
+
+    Raises:
+        UsageError: there is none where multiprocessing looks for it.
+    """
+    executable = os.fsdecode(spawn.get_executable() or "")
+    if not (os.path.isfile(executable) and os.access(executable, os.X_OK)):
+        raise UsageError(
+            f"no process can be started: multiprocessing would execute {executable!r}, which is no program that may be "
+            f"executed; name a Python with multiprocessing.set_executable(...)"
+        )
 
 
 class LeanProcess(SpawnProcess):
