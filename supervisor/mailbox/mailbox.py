@@ -86,6 +86,7 @@ class Mailbox:
         begun: whether a life of the actor was ever started.
         classes: of its messages.
         counted: what its lives have counted.
+        watched: the mailboxes whose end its lives get as a message, by the path of the life, and of the mailbox.
     """
 
     durable: ClassVar[bool] = False
@@ -114,6 +115,7 @@ class Mailbox:
         self.begun = False
         self.classes = self._read_classes()
         self._stop_reason = stop_reason
+        self.watched: dict[tuple[str, str], Mailbox] = {}
         self._watchers: dict[object, Callable[[Terminated], None]] = {}
         self._last_report: ExitReport | None = None
         concurrency, loop = protocol.actor.concurrency, self.home.loop
@@ -307,7 +309,9 @@ class Mailbox:
         self._drop_timers(Fate.SHUTDOWN, "its supervisor ended before its time came")
 
     def forget(self) -> None:
-        """The actor's spec is deleted: delayed messages become dead letters."""
+        """The actor's spec is deleted: delayed messages become dead letters, and it watches nobody any more."""
+        for (watcher, _), target in self.watched.items():
+            target.unwatch((watcher, 0))
         self._drop_timers(self._stop_reason(), "its actor was forgotten before its time came")
 
     def watch(self, who: object, told: Callable[[Terminated], None]) -> None:

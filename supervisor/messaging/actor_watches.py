@@ -49,6 +49,8 @@ class ActorWatches:
         if target is None:
             told(Terminated(frame.path, "no actor has that path"))
         else:
+            if not frame.correlation:
+                self._mailbox.watched[self._path, target.path] = target
             target.watch(self._watcher(frame), told)
 
     def _wait_for_end(self, frame: Watch) -> Callable[[Terminated], None]:
@@ -69,6 +71,7 @@ class ActorWatches:
         return (self if frame.correlation else self._path, frame.correlation)
 
     def _tell_terminated(self, end: Terminated) -> None:
+        self._mailbox.watched.pop((self._path, end.path), None)
         if self._mailbox.closed is None:
             self._mailbox.intake.post_own(end, end.path)
 

@@ -7,7 +7,6 @@ Runs on the loop's thread.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from typing import Any, Final
 
@@ -25,7 +24,7 @@ class PubSub:
     """The topics of one tree; a topic exists while it has subscribers."""
 
     def __init__(self) -> None:
-        self._count: Counter[str] = Counter()  # topics by subscriber
+        self._topics: dict[str, set[str]] = {}  # of each subscriber, by its path
         self._mailboxes: dict[str, dict[str, Mailbox]] = {}  # topic to path to mailbox
         self._readers: dict[str, tuple[Topic[Any], Broadcast[Message[Any] | Missed]]] = {}
         self._over = False
@@ -36,11 +35,18 @@ class PubSub:
         Raises:
             WireError: it subscribes to more topics than allowed.
         """
-        if self._count[mailbox.path] >= MAX_TOPICS:
+        topics = self._topics.setdefault(mailbox.path, set())
+        if len(topics) >= MAX_TOPICS:
             raise WireError(f"it subscribes to more than {MAX_TOPICS} topics")
-        subscribers = self._mailboxes.setdefault(topic, {})
-        self._count[mailbox.path] += mailbox.path not in subscribers
-        subscribers[mailbox.path] = mailbox
+        topics.add(topic)
+        self._mailboxes.setdefault(topic, {})[mailbox.path] = mailbox
+
+    def forget(self, path: str) -> None:
+        """An actor is down for good, or its spec is deleted: it gets nothing more."""
+        for topic in self._topics.pop(path, ()):
+            del self._mailboxes[topic][path]
+            if not self._mailboxes[topic]:
+                del self._mailboxes[topic]
 
     def read(self, topic: Topic[Any], check: Callable[[], None]) -> AsyncIterator[Any]:
         """A task of the daemon gets what is published from now on; after the end of the tree, nothing.
@@ -78,8 +84,7 @@ class PubSub:
         """
         for path, mailbox in tuple(self._mailboxes.get(topic, {}).items()):
             if mailbox.closed is not None:
-                del self._mailboxes[topic][path]
-                self._count[path] -= 1
+                self.forget(path)
             else:
                 mailbox.intake.post_published(payload, sender, trace)
         if topic in self._readers:

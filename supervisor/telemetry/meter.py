@@ -14,6 +14,7 @@ import time
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final
+from weakref import proxy
 
 from actors.exits import ExitReport
 from actors.wire.from_child import Outcome, Outcomes, Replies
@@ -93,7 +94,7 @@ class Meter:
     def __init__(self, mailbox: Mailbox, clock: Callable[[], float] = time.monotonic) -> None:
         self.latency = Histogram()
         self.waits = Histogram()
-        self._mailbox = mailbox
+        self._mailbox = proxy(mailbox)  # whoever keeps meters by their mailboxes keeps none of a mailbox that is gone
         self._askers = mailbox.askers
         self._clock = clock
         self._marks = Marks()

@@ -122,6 +122,7 @@ class ActorChild:
             self.mailbox.remove_member(self._name)
         else:
             self._tree.registry.remove(self.mailbox.path, self.mailbox)
+            self._tree.topics.forget(self.mailbox.path)
             self.mailbox.forget()
 
     def hand_over(self) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
+from weakref import WeakValueDictionary
 
 from actors.jobs.jobs import Jobs
 from actors.lazy import LazyModule
@@ -41,7 +42,7 @@ class ChildFactory:
         self._supervisor = supervisor
         self._tree = tree
         self._post = post
-        self._pools: dict[str, Pool] = {}  # by the name of the spec
+        self._pools: WeakValueDictionary[str, Pool] = WeakValueDictionary()  # by their spec's name
 
     def __call__(self, spec: AnySpec, name: str) -> Child:
         """See `MakeChild`."""
@@ -60,7 +61,8 @@ class ChildFactory:
         if issubclass(spec.actor, Jobs):
             from supervisor.jobs import job_map, job_run  # noqa: F401, PLC0415 - before the first job, which would wait
         if pool is None or not pool.members:  # an empty one is of a spec that was deleted
-            pool = self._pools[spec.name] = Pool(self._mailbox(spec), spec, self._tree.launcher_at(spec.place))
+            pool = Pool(self._mailbox(spec), spec, self._tree.launcher_at(spec.place))
+            self._pools[spec.name] = pool
         pool.add(name)
         return pool
 
