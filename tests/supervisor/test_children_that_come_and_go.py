@@ -41,8 +41,6 @@ class Guest(Actor):
             self.context.watch(self.context.actor("hub"))
         elif msg.what == "a topic":
             self.context.subscribe(PRICES)
-        elif msg.what == "a delayed tell":
-            self.context.ref.tell_nowait(Price())
 
     @handles
     def over(self, msg: Terminated) -> None:
