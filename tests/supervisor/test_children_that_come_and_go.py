@@ -1,4 +1,4 @@
-"""Children that are started, stopped and forgotten, each with a name of its own, leave nothing in the daemon's memory."""
+"""Children that are started, stopped and forgotten, each with a name of its own, leave nothing in memory."""
 
 from __future__ import annotations
 
