@@ -301,7 +301,7 @@ async def test_max_message_bytes():
         with pytest.raises(UsageError, match="Blob for /root/a has .* bytes, the most is 1000"):
             await root["a"].ask(Blob(b"x" * 1000))
         assert b"x" * 900 == await root["a"].ask(Blob(b"x" * 900))
-        assert (await root["b"].ask(SendBlob(root["a"], 1000))).startswith("UsageError: the message for /root/a has")
+        assert (await root["b"].ask(SendBlob(root["a"], 1000))).startswith("UsageError: Blob for /root/a has")
         assert "900" == await root["b"].ask(SendBlob(root["a"], 900))
         await counted(root, {"handled": 2})
 
