@@ -51,6 +51,7 @@ class Intake(Door):
     def __init__(self, path: str, protocol: ActorProtocol, **parts: Any) -> None:
         super().__init__(path, **parts)
         self.trace: str | None = None
+        self._together = False  # whether the last ask came while others were in progress
         self._handlers = protocol.handlers
         self._check: Callable[[bytes], object] = protocol.check
         self._joinable = {
@@ -136,8 +137,11 @@ class Intake(Door):
         if asker.deadline is not None and asker.deadline < self._deadlines.next:
             self._deadlines.announce(asker.deadline)
         consumer = self._consumers.single_consumer
-        if consumer is not None and not self._askers and not shared_queue.unsettled and not consumer.life.congested:
-            self._send_ask(asker, consumer, handler, data)  # nothing else is in progress
+        # one by itself leaves at once; where they came together the first of the next ones waits for the others
+        alone = not self._askers and not shared_queue.unsettled
+        at_once, self._together = alone and not self._together, not alone
+        if at_once and consumer is not None and not consumer.life.congested:
+            self._send_ask(asker, consumer, handler, data)
         else:
             self._enqueue_ask(asker, shared_queue, handler, data)
         return asker

@@ -14,7 +14,8 @@ from actors.protocol.protocol import protocol_of
 from actors.ref import UnboundRef
 from actors.wire.codec import encode
 from actors.wire.framing import BESIDE
-from actors.wire.kinds import ASK, TELL
+from actors.wire.from_child import Outcome, Outcomes
+from actors.wire.kinds import ASK, REPLY, TELL
 from actors.wire.progress import Progress
 from supervisor.core.delivery.routing import Router
 from supervisor.core.rules.down import Down
@@ -123,6 +124,29 @@ async def test_large_bytes_are_not_encoded_on_the_fast_path(pixels):
     assert not box.intake.try_tell(Photo(pixels))
     assert box.intake.try_ask(Photo(pixels), timeout=None) is None
     assert (0, 0) == (box.decoded, box.mailbox.depth)
+
+
+async def test_an_ask_by_itself_leaves_at_once_and_those_of_one_turn_together():
+    """After asks that came together the first of the next ones leaves with the others: one frame less."""
+    box = Box(capacity=100)
+
+    def ask(count):
+        asks = [box.intake.try_ask(Text("x"), timeout=None) for _ in range(count)]
+        return asks, len(box.life.received)
+
+    async def answered(asks):
+        await until(lambda: asks[-1].seq in box.life.seqs)
+        for one in asks:
+            box.mailbox.dispatcher.on_outcomes("a", Outcomes(0, [Outcome(one.seq, REPLY, msgspec.Raw(encode(1)))]))
+        assert [1] * len(asks) == [await one.future for one in asks]
+
+    left = []
+    for count in (1, 1, 3, 3, 1, 1):
+        before = len(box.life.received)
+        asks, after = ask(count)
+        left.append(after - before)
+        await answered(asks)
+    assert [1, 1, 1, 0, 0, 1] == left
 
 
 async def test_a_large_tell_is_refused_where_it_is_too_large():
