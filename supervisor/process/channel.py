@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, Final, cast
+from typing import Final, cast
 
 import msgspec
 
 from actors.errors import WireError
 from actors.ipc.blackbox import BlackBox
+from actors.ipc.pipes import Duplex
 from actors.wire.codec import encode, encode_into
 from actors.wire.counts import Counts
 from actors.wire.framing import (
@@ -37,6 +38,7 @@ from actors.wire.to_child import AskHealth, Cancel, Credit, Deliver, Envelope, I
 from supervisor.core.delivery.messages import Batch, QueuedMessage
 from supervisor.io.pipe_writer import PipeWriter
 from supervisor.ports.life import LifeListener
+from supervisor.ports.reading import AnyReader
 from supervisor.process.descriptors import LifeDescriptors
 from supervisor.process.kept_replies import KeptReplies
 
@@ -124,7 +126,7 @@ class ProcessDelivery:
 
     @property
     def at_once(self) -> bool:
-        """Its black box always shows this moment."""
+        """Whether progress and activity are of this moment: the daemon reads its black box itself."""
         return True
 
     @property
@@ -134,7 +136,7 @@ class ProcessDelivery:
 
     @property
     def caught_up(self) -> bool:
-        """Its black box always shows this moment."""
+        """Whether they are newer than the last control frame: as those of this moment are."""
         return True
 
     def cancel(self, seqs: list[int]) -> None:
@@ -206,10 +208,20 @@ class ProcessDelivery:
 
 
 class FrameWriter(PipeWriter):
-    """Writes what one process reads: a small frame at once, if nothing waits; the rest is left to `PipeWriter`."""
+    """Writes what one process reads: a small frame at once, if nothing waits; the rest is left to `PipeWriter`.
 
-    def __init__(self, *given: Any) -> None:
-        super().__init__(*given)
+    Args are those of `PipeWriter`.
+    """
+
+    def __init__(
+        self,
+        duplex: Duplex,
+        reader: AnyReader,
+        on_room: Callable[[], None],
+        on_full: Callable[[str], None],
+        on_broken: Callable[[OSError], None],
+    ) -> None:
+        super().__init__(duplex, reader, on_room, on_full, on_broken)
         self._buffer = bytearray(_ROOM)
 
     def send(self, frame: msgspec.Struct) -> None:
