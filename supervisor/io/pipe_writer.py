@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from actors.ipc.pipes import Duplex
-from actors.wire.framing import MAX_FRAME, Carried, SharedAttachment, attachment_header, header, shared_header
+from actors.wire.framing import HEADER, MAX_FRAME, Carried, SharedAttachment, attachment_header, header, shared_header
 from supervisor.ports.reading import AnyReader
 
 MAX_BYTES: Final = 4 * MAX_FRAME  # that may wait for a child to read: a few of the largest messages
@@ -47,6 +47,7 @@ class PipeWriter:
         self._on_room = on_room
         self._on_full = on_full
         self._on_broken = on_broken
+        self._buffer = bytearray(HEADER)  # a small frame, behind the room for its length: of `FrameWriter`
         self._waiting = 0  # bytes in the backlog
         self._closed = False
 

@@ -16,7 +16,6 @@ import msgspec
 
 from actors.errors import WireError
 from actors.ipc.blackbox import BlackBox
-from actors.ipc.pipes import Duplex
 from actors.wire.codec import encode, encode_into
 from actors.wire.counts import Counts
 from actors.wire.framing import (
@@ -38,7 +37,6 @@ from actors.wire.to_child import AskHealth, Cancel, Credit, Deliver, Envelope, I
 from supervisor.core.delivery.messages import Batch, QueuedMessage
 from supervisor.io.pipe_writer import PipeWriter
 from supervisor.ports.life import LifeListener
-from supervisor.ports.reading import AnyReader
 from supervisor.process.descriptors import LifeDescriptors
 from supervisor.process.kept_replies import KeptReplies
 
@@ -208,21 +206,7 @@ class ProcessDelivery:
 
 
 class FrameWriter(PipeWriter):
-    """Writes what one process reads: a small frame at once, if nothing waits; the rest is left to `PipeWriter`.
-
-    Args are those of `PipeWriter`.
-    """
-
-    def __init__(
-        self,
-        duplex: Duplex,
-        reader: AnyReader,
-        on_room: Callable[[], None],
-        on_full: Callable[[str], None],
-        on_broken: Callable[[OSError], None],
-    ) -> None:
-        super().__init__(duplex, reader, on_room, on_full, on_broken)
-        self._buffer = bytearray(_ROOM)
+    """Writes what one process reads: a small frame at once, if nothing waits; the rest is left to `PipeWriter`."""
 
     def send(self, frame: msgspec.Struct) -> None:
         """Encode and send one frame: its bytes are written where they are sent from, behind their length."""
