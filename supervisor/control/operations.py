@@ -25,7 +25,7 @@ from supervisor.control.look.explain import explain
 from supervisor.control.look.history import History
 from supervisor.control.look.names import named
 from supervisor.control.look.samples import Samples
-from supervisor.control.look.snapshots import Snapshots
+from supervisor.control.look.snapshots import Snapshots, Taken
 from supervisor.control.look.stacks import StackTaker
 from supervisor.errors import NoSuchChild
 from supervisor.observe.broadcast import Missed
@@ -79,23 +79,40 @@ class Operations:
         self._samples.close()
         self._snapshots.close()
 
+    def answer(self, request: Request, reply: Callable[[bytes], None]) -> bool:
+        """Call back with the frame of the only reply to a request; False where `serve` does it, in a task."""
+        if not isinstance(request, wire.ShowTree):
+            return False
+
+        def tell(taken: asyncio.Future[Taken]) -> None:
+            if taken.cancelled():  # the tree is down, and all connections end
+                return
+            try:
+                frame = taken.result().frame
+            except Exception as error:
+                frame = self._failed(request, error)
+            reply(frame)
+
+        self._snapshots.take().add_done_callback(tell)
+        return True
+
     async def serve(self, request: Request) -> AsyncIterator[bytes]:
         """The frames of the replies to a request, the last of which ends it. What fails is a reply, too."""
         try:
-            if isinstance(request, wire.ShowTree):
-                yield (await self._snapshots.take()).frame
-            elif isinstance(request, wire.ShowEvents):
+            if isinstance(request, wire.ShowEvents):
                 async for reply in self._events(request):
                     yield framed(reply)
             else:
                 yield framed(await self._answers[type(request)](request))
-        except ActorsError as error:
-            yield framed(Failed(_trouble(error), str(error)))
         except Exception as error:
-            context = {"message": f"the control request {type(request).__name__} failed", "exception": error}
-            self._engine.tree.loop.call_exception_handler(context)
-            text = f"error in the daemon: {type(error).__name__}: {error}; see its log"
-            yield framed(Failed(Trouble.FAILED, text))
+            yield self._failed(request, error)
+
+    def _failed(self, request: Request, error: Exception) -> bytes:
+        if isinstance(error, ActorsError):
+            return framed(Failed(_trouble(error), str(error)))
+        context = {"message": f"the control request {type(request).__name__} failed", "exception": error}
+        self._engine.tree.loop.call_exception_handler(context)
+        return framed(Failed(Trouble.FAILED, f"error in the daemon: {type(error).__name__}: {error}; see its log"))
 
     # ---- look
 

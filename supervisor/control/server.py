@@ -1,9 +1,10 @@
 """Control server: lets the clients of one control socket in and serves their requests.
 
-    listener ─ accept, one in a turn ─▶ peer's uid ─▶ Connection ─ turn ─▶ Operations ─▶ replies
+    listener ─ accept, one in a turn ─▶ peer's uid ─▶ Connection ─┬───────▶ Operations ─▶ one reply, by a callback
+                                                                  └─ turn ─▶ Operations ─▶ replies, by a task
 
-At most one client is let in and at most one request begins in a turn of the loop, whatever the number of clients.
-Nothing of it is on the way of a message.
+At most one client is let in and at most one task begins in a turn of the loop, whatever the number of clients. What
+most of them ask for, again and again, needs no task. Nothing of it is on the way of a message.
 
 Runs on the loop's thread.
 """
@@ -95,11 +96,11 @@ class ControlServer:
             elif len(self._connections) >= MOST:
                 _turn_away(client)
             else:
-                self._connections.add(
-                    Connection(
-                        client, self._readiness, self._operations.serve, self._take_turn, self._connections.discard
-                    )
+                connection = Connection(
+                    client, self._readiness, self._operations, self._take_turn, self._connections.discard
                 )
+                self._connections.add(connection)
+                connection.take_in()
         except OSError:
             client.close()
 

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import deque
 from functools import cached_property
 from typing import Final
 
@@ -27,7 +26,8 @@ from supervisor.tree.snapshot import SupervisorSnapshot
 PAUSE: Final = 9.0  # of the time that a snapshot took, before the next one
 LONGEST: Final = 1.0  # seconds of such a pause
 BURST: Final = 4  # snapshots that may follow each other without a pause, as those of one command do
-SPAN: Final = 0.4  # seconds in which there are no more of them than these
+DISTANCE: Final = 0.2  # seconds from one to the next, on average, of many
+FEW: Final = 16  # of those who get one together: as many in a turn of the loop
 
 
 class Taken:
@@ -53,33 +53,51 @@ class Snapshots:
     def __init__(self, root: Engine) -> None:
         self._root = root
         self._loop = root.tree.loop
-        self._now: asyncio.Task[Taken] | None = None  # the last one that was begun
-        self._next: asyncio.Task[Taken] | None = None  # the one that waits to begin
+        self._waiting: list[asyncio.Future[Taken]] = []  # for the next one
+        self._served: list[asyncio.Future[Taken]] = []  # by the one that is being taken, or was last
+        self._task: asyncio.Task[None] | None = None
         self._not_before = 0.0
-        self._began: deque[float] = deque(maxlen=BURST)
+        self._due = 0.0  # when the next one would be begun, had all of them kept their distance
 
     def close(self) -> None:
         """Take no more."""
-        for task in (self._now, self._next):
-            if task is not None:
-                task.cancel()
+        if self._task is not None:
+            self._task.cancel()
+        for waits in (*self._served, *self._waiting):
+            waits.cancel()
 
-    async def take(self) -> Taken:
+    def take(self) -> asyncio.Future[Taken]:
         """A snapshot that is begun after this call, soon."""
-        if self._next is None:
-            self._next = self._loop.create_task(self._take(self._now))
-        return await asyncio.shield(self._next)
+        taken: asyncio.Future[Taken] = self._loop.create_future()
+        self._waiting.append(taken)
+        if self._task is None:
+            self._task = self._loop.create_task(self._work())
+        return taken
 
-    async def _take(self, before: asyncio.Task[Taken] | None) -> Taken:
-        if before is not None and not before.done():
-            await asyncio.wait([before])
-        await asyncio.sleep(max(0.0, self._not_before - self._loop.time()))
-        self._now, self._next = self._next, None
+    async def _work(self) -> None:
+        """Take snapshots as long as somebody waits for one."""
+        try:
+            while self._waiting:
+                await asyncio.sleep(max(0.0, self._not_before - self._loop.time()))
+                self._served, self._waiting = self._waiting, []
+                taken = await self._take()
+                for number, waits in enumerate(self._served):
+                    if not waits.done():
+                        waits.set_result(taken)
+                    if number % FEW == FEW - 1:
+                        await asyncio.sleep(0)
+        except Exception as error:
+            for waits in (*self._served, *self._waiting):
+                if not waits.done():
+                    waits.set_exception(error)
+            self._waiting = []
+        finally:
+            self._task = None
+
+    async def _take(self) -> Taken:
         began = self._loop.time()
-        self._began.append(began)
         tree = await in_slices(steps_of(self._root))
         ended = self._loop.time()
-        self._not_before = ended + min(LONGEST, PAUSE * (ended - began))
-        if len(self._began) == BURST:
-            self._not_before = max(self._not_before, self._began[0] + SPAN)
+        self._due = max(self._due, began) + DISTANCE
+        self._not_before = max(ended + min(LONGEST, PAUSE * (ended - began)), self._due - (BURST - 1) * DISTANCE)
         return Taken(tree)

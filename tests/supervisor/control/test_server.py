@@ -13,10 +13,11 @@ import pytest
 
 from actors.errors import UsageError
 from supervisor import ChildSpec, Strategy
-from supervisor.control import connection, server
+from supervisor.control import connection, readiness, server
 from supervisor.control.frames import Failed, Identify, ListDead, ShowEvents, ShowTree, Tree
 from supervisor.control.framing import HEAD, MAX_REQUEST, BadFrame, Cutter, framed, read_reply, read_request
 from supervisor.control.identity import identity_of
+from supervisor.control.look import snapshots
 from supervisor.control.operations import Operations
 from supervisor.core.rules.states import ChildState, SupervisorState
 from supervisor.ctl.client import connect
@@ -32,6 +33,13 @@ from tests.support.waiting import DEADLINE, until
 def path():
     with short_folder() as folder:
         yield folder / "a.sock"
+
+
+@pytest.fixture
+def no_pause(monkeypatch):
+    """Each request for the tree gets a snapshot of its own, at once."""
+    monkeypatch.setattr(snapshots, "PAUSE", 0.0)
+    monkeypatch.setattr(snapshots, "DISTANCE", 0.0)
 
 
 @pytest.fixture
@@ -212,10 +220,11 @@ async def test_a_frame_may_come_byte_by_byte(root, path):
         assert isinstance(reply, Tree)
 
 
-async def test_a_client_that_never_reads_is_dropped(root, path, monkeypatch):
+async def test_a_client_that_never_reads_is_dropped(root, path, monkeypatch, no_pause):
     """What waits for it is bounded."""
     monkeypatch.setattr(connection, "STALL", 0.05)
     monkeypatch.setattr(connection, "HELD", 1024)
+    monkeypatch.setattr(server, "SWEEP", 0.01)
     with raw(path) as client:
         client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1024)
         served = root._control_server
@@ -225,6 +234,25 @@ async def test_a_client_that_never_reads_is_dropped(root, path, monkeypatch):
                     client.send(framed(ShowTree()))
                 await asyncio.sleep(0)
     await still_serves(path)
+
+
+async def test_a_client_that_reads_late_gets_all(root, path, monkeypatch, no_pause):
+    """Its requests wait while it does not read."""
+    monkeypatch.setattr(connection, "HELD", 1024)
+    with raw(path) as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1024)
+        sent = 0
+        await until(lambda: root._control_server._connections)
+        (served,) = root._control_server._connections
+        while not served._stuck:
+            client.send(framed(ShowTree()))
+            sent += 1
+            await asyncio.sleep(0.001)  # and it has read that
+            await until(lambda: not served._busy or served._stuck)
+        client.send(framed(Identify()))
+        assert [Tree] * sent == [type(one) for one in await replies(client, sent)]
+        (identity,) = await replies(client)
+        assert os.getpid() == identity.pid
 
 
 async def test_too_many_requests_at_once_end_the_connection(root, path):
@@ -248,8 +276,10 @@ async def test_requests_that_are_too_many_are_not_even_decoded(root, path, monke
     await still_serves(path)
 
 
-async def test_two_hundred_clients_are_served(root, path):
-    """One request a turn: between any two of them the loop does other things."""
+async def test_two_hundred_clients_are_served(root, path, monkeypatch):
+    """Between any few of them the loop does other things; here the time of a turn is over after one."""
+    monkeypatch.setattr(readiness, "BUDGET", 0.0)
+    monkeypatch.setattr(readiness, "REST", 0.0)
     turns = 0
 
     async def count():
