@@ -39,6 +39,14 @@ _STANDARD: Final = {
 """What `multiprocessing.spawn.get_preparation_data` gathers."""
 
 
+_IMPORT: Final = "from multiprocessing.spawn import spawn_main; "
+_IMPORT_LAZILY: Final = (
+    "import sys; mode = sys.get_lazy_imports(); sys.set_lazy_imports('all'); "
+    f"{_IMPORT}spawn_main; sys.set_lazy_imports(mode); "
+)
+"""From CPython 3.15 on: imports are as the user has set them before any module that is not multiprocessing's is."""
+
+
 def main_module() -> dict[str, bytes]:
     """What `multiprocessing.spawn.prepare` needs to import the daemon's main module, encoded; empty without one.
 
@@ -231,6 +239,9 @@ def _command(name: str, tracker: int | None, read: int) -> list[str]:
     """The command line of a process of that name, which reads from that descriptor."""
     command = spawn.get_command_line(tracker_fd=tracker, pipe_handle=read)
     if not getattr(sys, "frozen", False):  # where freeze_support reads all of it
+        if sys.version_info >= (3, 15):
+            program = command.index("-c") + 1
+            command[program] = command[program].replace(_IMPORT, _IMPORT_LAZILY)
         command.append(f"actor {name}")  # for `ps`; multiprocessing reads what is before it
     return command
 
