@@ -29,7 +29,10 @@ class LazyModule:
         return import_module, (self._name,)
 
 
-_IMPORT_MSGSPEC: Final = """
+MODE: Final = "lazy_imports"
+"""The name in `__main__` under which a process that begins with lazy imports (3.15) keeps the mode to go on in."""
+
+_IMPORT_MSGSPEC: Final = f"""
 import sys
 if "typing_extensions" not in sys.modules and len(sys._current_frames()) == 1:
     sys.modules["typing_extensions"] = None
@@ -37,10 +40,15 @@ if "typing_extensions" not in sys.modules and len(sys._current_frames()) == 1:
         import msgspec
     finally:
         del sys.modules["typing_extensions"]
+if {MODE!r} in vars(sys.modules["__main__"]):
+    for name in ("multiprocessing.util", "multiprocessing.context", "msgspec.json", "msgspec.structs"):
+        import_module(name)
+    sys.set_lazy_imports(vars(sys.modules["__main__"]).pop({MODE!r}))
 """
-"""Runs in a process before any module of this project. msgspec takes from `typing_extensions`, where that is installed,
-what `typing` has as well from Python 3.11 on, and with it come `inspect` and `dis`: a tenth of an actor's memory. An
-actor that needs `typing_extensions` imports it as ever. Where a tool runs a thread in the process, it is left alone."""
+"""Runs in a process before any module of this project, and ends its lazy imports, if it began with them. msgspec takes
+from `typing_extensions`, where that is installed, what `typing` has as well from Python 3.11 on, and with it come
+`inspect` and `dis`: a tenth of an actor's memory. An actor that needs `typing_extensions` imports it as ever. Where a
+tool runs a thread in the process, it is left alone."""
 
 
 class MainFunction:

@@ -214,13 +214,13 @@ NEEDED = {  # beyond that, before its first message, by an actor of that class
 }
 
 
-def run(tmp_path, **files):
-    """Write the files and run the one given: exit code, output, errors."""
+def run(tmp_path, *flags, **files):
+    """Write the files and run the one given, with these flags of Python's: exit code, output, errors."""
     (script,) = files
     for name, text in {"lister": ACTOR, **files}.items():
         (tmp_path / f"{name}.py").write_text(text)
     done = subprocess.run(
-        [sys.executable, f"{script}.py"],
+        [sys.executable, *flags, f"{script}.py"],
         cwd=tmp_path,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True,
@@ -290,6 +290,45 @@ if __name__ == "__main__":
 """
     code, out, err = run(tmp_path, daemon=DAEMON + end)
     assert (0, "", ["[{'name': 'tea'}]"]) == (code, err, out)
+
+
+MODES = """
+import sys
+from actors import Actor, Message, handles
+
+AT_IMPORT = sys.get_lazy_imports()
+
+class Modes(Message[list[str]]):
+    pass
+
+class Lazy(Actor):
+    def __init__(self) -> None:
+        import __main__
+        self.at_start = [AT_IMPORT, sys.get_lazy_imports(), str("lazy_imports" in vars(__main__))]
+
+    @handles
+    def modes(self, msg: Modes) -> list[str]:
+        return [*self.at_start, *({"subprocess", "json", "runpy", "selectors"} & set(sys.modules))]
+"""
+
+
+@pytest.mark.skipif(sys.version_info < (3, 15), reason="lazy imports are in 3.15 and later")
+@pytest.mark.parametrize("mode", ["normal", "all"])
+def test_what_multiprocessing_imports_and_does_not_use(tmp_path, mode):
+    """It is not imported; imports of the actor's own module are as the user has set them."""
+    (tmp_path / "lazy.py").write_text(MODES)
+    end = """
+import lazy
+
+async def modes():
+    async with Supervisor(ChildSpec(lazy.Lazy)) as root:
+        print(*await root["lazy"].ask(lazy.Modes()))
+
+if __name__ == "__main__":
+    asyncio.run(modes())
+"""
+    code, out, err = run(tmp_path, *(["-X", "lazy_imports=all"] if mode == "all" else []), daemon=DAEMON + end)
+    assert (0, "", [f"{mode} {mode} False"]) == (code, err, out)
 
 
 def test_what_a_child_imports_for_what_its_class_needs(tmp_path):

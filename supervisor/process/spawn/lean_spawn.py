@@ -3,7 +3,8 @@
 It starts what `multiprocessing.get_context("spawn")` starts, with the same arguments, descriptors and resource
 tracker. Left out are the daemon's main module, which a process imports only if its actor needs it, `typing_extensions`,
 which msgspec would import, and the rule that a daemonic process starts none: these processes end with their daemon in
-any case.
+any case. From CPython 3.15 on, what multiprocessing and msgspec import is imported when it is used; all other imports
+are as the user has set them.
 
 multiprocessing has no hook for what it sends to a process, so the one function that gathers and sends it is rewritten
 here from multiprocessing's own parts. multiprocessing itself is not changed.
@@ -28,7 +29,7 @@ from typing import Any, Final
 
 from actors.errors import UsageError
 from actors.event import close_fd
-from actors.lazy import MainFunction
+from actors.lazy import MODE, MainFunction
 from actors.queue.pickling import PROTOCOL
 from supervisor.system.pipe_budget import fit
 
@@ -39,12 +40,11 @@ _STANDARD: Final = {
 """What `multiprocessing.spawn.get_preparation_data` gathers."""
 
 
-_IMPORT: Final = "from multiprocessing.spawn import spawn_main; "
-_IMPORT_LAZILY: Final = (
-    "import sys; mode = sys.get_lazy_imports(); sys.set_lazy_imports('all'); "
-    f"{_IMPORT}spawn_main; sys.set_lazy_imports(mode); "
+_LAZILY: Final = (
+    f"import sys; {MODE} = sys.get_lazy_imports(); len(sys._current_frames()) == 1 and sys.set_lazy_imports('all'); "
 )
-"""From CPython 3.15 on: imports are as the user has set them before any module that is not multiprocessing's is."""
+"""Stands before multiprocessing's own line from CPython 3.15 on: a process uses half of what that imports.
+`MainFunction` ends it, before any other module is imported. A process in which a tool runs a thread is left alone."""
 
 
 def main_module() -> dict[str, bytes]:
@@ -81,9 +81,14 @@ def _preparation(name: str) -> dict[str, Any]:
     return told
 
 
+def _tools_add() -> bool:
+    """Whether a tool has replaced what multiprocessing tells a process, as coverage does to measure it."""
+    return bool(spawn.get_preparation_data.__module__ != spawn.__name__)
+
+
 def _added_by_tools(name: str) -> dict[str, Any]:
-    """What a tool adds that has replaced the original, as coverage does to measure processes."""
-    if spawn.get_preparation_data.__module__ == spawn.__name__:
+    """What a tool adds that has replaced the original."""
+    if not _tools_add():
         return {}
     with contextlib.suppress(OSError):  # the working directory was removed
         told = spawn.get_preparation_data(name)
@@ -239,9 +244,9 @@ def _command(name: str, tracker: int | None, read: int) -> list[str]:
     """The command line of a process of that name, which reads from that descriptor."""
     command = spawn.get_command_line(tracker_fd=tracker, pipe_handle=read)
     if not getattr(sys, "frozen", False):  # where freeze_support reads all of it
-        if sys.version_info >= (3, 15):
+        if sys.version_info >= (3, 15) and not _tools_add():
             program = command.index("-c") + 1
-            command[program] = command[program].replace(_IMPORT, _IMPORT_LAZILY)
+            command[program] = _LAZILY + command[program]
         command.append(f"actor {name}")  # for `ps`; multiprocessing reads what is before it
     return command
 
