@@ -40,10 +40,10 @@ if "typing_extensions" not in sys.modules and len(sys._current_frames()) == 1:
         import msgspec
     finally:
         del sys.modules["typing_extensions"]
-if {MODE!r} in vars(sys.modules["__main__"]):
+if vars(sys.modules["__main__"]).pop({MODE!r}, "") == "normal":
     for name in ("multiprocessing.util", "multiprocessing.context", "msgspec.json", "msgspec.structs"):
         import_module(name)
-    sys.set_lazy_imports(vars(sys.modules["__main__"]).pop({MODE!r}))
+    sys.set_lazy_imports("normal")
 """
 """Runs in a process before any module of this project, and ends its lazy imports, if it began with them. msgspec takes
 from `typing_extensions`, where that is installed, what `typing` has as well from Python 3.11 on, and with it come
