@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any, Final
 
-from actors.errors import ActorStopped, AskTimeout, UsageError
+from actors.errors import ActorStopped, AskTimeout, UndecodableMessage, UsageError
 from actors.exits import ExitKind, ExitReason, ExitReport
 from actors.messages import Terminated
 from actors.protocol.protocol import ActorProtocol
@@ -139,16 +139,26 @@ class DurableMailbox(Mailbox):
 
         Raises:
             WireError: as of `Dispatcher.on_outcomes`.
+            UndecodableMessage: the daemon cannot read a reply; it is stored that its message was handled.
         """
         stored = self.stored
+        unread: UndecodableMessage | None = None
         with stored.together():
-            self.dispatcher.on_outcomes(member, frame, attachments)
+            try:
+                self.dispatcher.on_outcomes(member, frame, attachments)
+            except UndecodableMessage as error:
+                if state is None or not isinstance(frame, Outcomes):
+                    raise
+                unread = error  # it is the end of the frame: what was handled before it is in its state, too
+                self.dispatcher.on_outcomes(member, Outcomes(frame.ack_up_to, []))
             if state is not None:
                 stored.keep(self._key_of(member), self._type_name, state)
             if sent:
                 stored.send(sent)
             if self.intake.rest_stored:
                 stored.then(self.intake.refill)
+        if unread is not None:
+            raise unread
 
     def connect(self, member: str, life: Delivery) -> None:
         """See `Mailbox.connect`; what the only consumer has is known without a note, see `recover`.

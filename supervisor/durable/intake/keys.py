@@ -6,8 +6,8 @@ Runs on the loop's thread.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Callable, Coroutine
+from typing import Any, Final
 
 import msgspec
 
@@ -61,11 +61,30 @@ class Keys:
             asked.join(entry.asker, now)
         if known is None:
             self._open[which] = asked
-            task = loop.create_task(self._enter(entry, asked, due))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            self._do(self._enter(entry, asked, due))
         asked.entered.add_done_callback(lambda number: _pass_on(number, storing))
         return storing
+
+    def follow(self, key: str) -> None:
+        """The message for whose end is waited is a tell: look for that in the store."""
+        asked = self._open.get((key, False))
+        if asked is not None:
+            self._do(self._follow(key, asked))
+
+    def _do(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _follow(self, key: str, asked: KeyedAsk) -> None:
+        try:
+            while (known := await self._stored.store.find_key(self._stored.name, key)) is None or known.kind is None:
+                await until_settled(self._stored)
+                await asyncio.sleep(LOOK)
+        except StoreError as error:
+            asked.failed(error)
+        else:
+            asked.ended(known.kind, msgspec.Raw(known.payload or b"\xc0"))
 
     def _close(self, which: tuple[str, bool]) -> None:
         self._open.pop(which, None)
