@@ -10,7 +10,7 @@ Runs on the loop's thread.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from actors.wire.framing import Carried
 from actors.wire.from_child import MoreItems, Publish, Send, SendMany, Subscribe, Watch, Withdraw
@@ -22,6 +22,8 @@ from supervisor.messaging.tree_context import TreeContext
 from supervisor.ports.life import Delivery
 
 if TYPE_CHECKING:
+    from supervisor.core.health.life_end import LifeEnd
+    from supervisor.durable.mailbox import DurableMailbox
     from supervisor.durable.transaction import Sent
     from supervisor.store.writes import AcceptDeadLetter
 
@@ -45,13 +47,24 @@ class ActorRequests:
         self._mailbox = mailbox
 
     def life_ready(self) -> None:
-        """The life is ready: it may ask actors that start after it."""
+        """The life is ready: it may ask actors that start after it. What it has sent belongs to no message."""
         self._sends.ready = True
+        self._settle_held()
 
-    def end(self) -> None:
-        """The life has ended: drop its waits, and what it has sent that belongs to messages which are not settled."""
+    def end(self, end: LifeEnd) -> None:
+        """The life has ended: drop its waits, and what it has sent that belongs to messages which are not settled.
+
+        One that has stopped by itself had settled them all before its `on_stop`.
+        """
+        if end.goodbye and end.crash_report is None and end.wire_error is None:
+            self._settle_held()
         self._sends.drop_held()
         self._asks.end()
+
+    def _settle_held(self) -> None:
+        """Store what a durable actor has sent outside of its handlers."""
+        if self._mailbox.durable and (held := self._sends.take_held()):
+            cast("DurableMailbox", self._mailbox).stored.send(held)
 
     def take_held(self) -> list[Sent | AcceptDeadLetter]:
         """See `ActorSends.take_held`."""

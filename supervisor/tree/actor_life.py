@@ -206,9 +206,9 @@ class ActorLife:
 
     def report(self, command: ReportExit) -> ExitReport:
         """The report of its end. Its own requests are withdrawn."""
-        if self._requests is not None:
-            self._requests.end()
         end = self._end or LifeEnd(pid=None, exit_code=None)  # it could not be started
+        if self._requests is not None:
+            self._requests.end(end)
         progress = end.progress
         message, begun = _last_message(self._mailbox, self._name, progress)
         return msgspec.structs.replace(
