@@ -108,12 +108,13 @@ class JobTimes:
         self._limits: dict[int, tuple[float, Late]] = {}  # by number of the message
         self._least = inf  # of the times since there were none
         self._timer: asyncio.TimerHandle | None = None
+        self._when = inf  # on the loop's clock; uvloop's handle of a timer that is due at once does not say it
 
     def watch(self, seqs: Iterable[int], timeout: float, late: Late) -> None:
         """Call `late` with the number of each of these messages that is handled for longer, until `forget`."""
         self._limits.update(dict.fromkeys(seqs, (timeout, late)))
         self._least = min(self._least, timeout)
-        if self._timer is None or self._timer.when() > self._loop.time() + timeout:
+        if self._timer is None or self._when > self._loop.time() + timeout:
             self._look_in(timeout)
 
     def forget(self, seqs: Iterable[int]) -> None:
@@ -127,6 +128,7 @@ class JobTimes:
     def _look_in(self, seconds: float) -> None:
         if self._timer is not None:
             self._timer.cancel()
+        self._when = self._loop.time() + seconds
         self._timer = self._loop.call_later(seconds, self._look)
 
     def _look(self) -> None:
