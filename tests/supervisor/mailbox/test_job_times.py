@@ -16,6 +16,7 @@ from supervisor.mailbox.consumers import Consumers
 from supervisor.mailbox.timers import JobTimes
 
 uvloop = pytest.importorskip("uvloop")
+uvloop.new_event_loop().close()  # its first loop makes a pipe that the process keeps
 
 
 @pytest.mark.parametrize("new_loop", [asyncio.new_event_loop, uvloop.new_event_loop], ids=["asyncio", "uvloop"])
