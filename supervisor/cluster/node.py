@@ -5,7 +5,10 @@ When does it count as gone? When its lives have certainly ended, or its lease ha
     the link is over, and the connection of the lease was closed there, by its
     guard, the agent, and last the orphan reaper, which has ended the lives ─▶ at once
     the same where it was reset, and Ray has seen the agent's process end ───▶ at once
-    silence, or the link breaks, or the agent is stuck ─▶ `lease` and a slack after its guard's last answer
+    silence, or the link breaks ─▶ `lease` and a slack after its guard's last answer
+
+The guard asks as long as the agent's loop runs, over a connection of its own: however slow the network is, or how much
+waits in the link, only an agent that is stuck counts as such.
 
 Only then are its lives reported as ended, so no other life of theirs starts beside them. Runs on the loop's thread.
 """
@@ -35,8 +38,7 @@ from supervisor.io.loop_reader import LoopReader
 from supervisor.ports.launching import MachinesSay
 
 SLACK: Final = 1.0  # seconds beyond a lease: clocks run differently, and killing takes a moment
-PINGS: Final = 4  # in one lease, to the loop of the agent
-MISSED: Final = 6  # of them in a row without an answer: the agent is stuck
+PINGS: Final = 4  # in one lease, for the clock of that machine
 
 
 class Node:
@@ -96,7 +98,6 @@ class Node:
         self._lease_over = False  # nothing of it runs there any more
         self._lease_reset = False  # the same, unless something between here and there did it
         self._agent_ended = ""
-        self._missed = 0
         self._ready = asyncio.Event()
         leases.add(guard, self._lease_ended)
         reader = LoopReader(loop)  # a stream for all lives there: a thread between would cost each batch a wake-up
@@ -186,7 +187,6 @@ class Node:
         match value := wire.read_from_agent(data):
             case wire.Pong():
                 self._clock.heard(value.sent, value.now, time.monotonic_ns())
-                self._missed = 0
                 self._ready.set()
             case wire.ReaperLost():
                 self._say.orphan_reaper_lost(self._tree, f"{value.why} (on {self.name})")
@@ -252,7 +252,8 @@ class Node:
     def _conclude(self) -> None:
         """All that came over the link is read, and nothing runs there any more: its lives have ended."""
         if self._link_over and (self._lease_over or (self._lease_reset and self._agent_ended)):
-            self.lost(self._broken or self._agent_ended or self._link_over)
+            stuck = f"the agent on {self.name} was stuck or cut off, and its guard has ended it" if self.silent else ""
+            self.lost(self._broken or stuck or self._agent_ended or self._link_over)
 
     def _give_up(self, why: str) -> None:
         """Renew its lease no more: then it ends, certainly."""
@@ -271,9 +272,5 @@ class Node:
         self._look_timer = self._loop.call_later(min(self._lease / 4, self._lease + SLACK - since + 0.01), self._look)
 
     def _ping(self) -> None:
-        """Ping the agent's loop. Pings are counted and no time is taken, so a pause of this loop misses one at most."""
-        self._missed += 1
-        if self._missed > MISSED and not self.silent:
-            self._give_up(f"the agent on {self.name} does not answer")
         self._link.send(wire.Ping(time.monotonic_ns()))
         self._ping_timer = self._loop.call_later(self._lease / PINGS, self._ping)

@@ -6,8 +6,10 @@ import contextlib
 import selectors
 import socket
 import threading
+import time
 
 _AT_ONCE = 64 * 1024
+_TICK = 0.01  # seconds
 
 
 def tcp_pair():
@@ -23,10 +25,13 @@ class Wire:
 
     Attributes:
         is_cut: whether nothing passes now.
+        rate: bytes a second of each connection, in one direction; None without a bound.
     """
 
     def __init__(self):
         self.is_cut = False
+        self.rate = None
+        self._due = {}  # when a socket is read again
         self._over = False
         self._ways = {}  # listening socket to target address
         self._peers = {}
@@ -78,8 +83,15 @@ class Wire:
             self._selector.register(sock, selectors.EVENT_READ)
 
     def _forward(self, sock):
+        size = _AT_ONCE
+        if self.rate is not None:
+            if time.monotonic() < self._due.get(sock, 0.0):
+                threading.Event().wait(0.001)
+                return
+            self._due[sock] = time.monotonic() + _TICK
+            size = int(self.rate * _TICK)
         try:
-            data = sock.recv(_AT_ONCE)
+            data = sock.recv(size)
         except ConnectionError:
             data = b""
         peer = self._peers[sock]

@@ -73,7 +73,8 @@ class Agent:
         try:
             found = self._connections()
             guard = self._start_guard(found[handshake.LEASE])
-            relaying = Relaying(found, guard, self._spares, has_shared_memory=bool(self._values_name))
+            signs = Signs(self._held[0], self._lease / lease_guard.QUESTIONS)
+            relaying = Relaying(found, guard, signs, self._spares, has_shared_memory=bool(self._values_name))
             asyncio.run(relaying.until_over())
         except BaseException:
             sys.excepthook(*sys.exc_info())
@@ -116,11 +117,31 @@ class Agent:
         words = [sys.executable, "-I", "-S", lease_guard.__file__, str(os.getpid()), str(self._lease), *map(str, fds)]
         guard = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, pass_fds=fds)  # noqa: S603
         os.set_inheritable(held, False)
+        os.set_blocking(held, False)
         os.close(seen)
         if guard.stdout is None or os.read(guard.stdout.fileno(), 1) != b"+":
             raise OSError("the guard of the lease could not be started")
         self._held = held, guard  # open as long as this process
         return guard.stdout.fileno()
+
+
+class Signs:
+    """Shows the guard that the loop of this agent runs.
+
+    Args:
+        pipe: to the guard.
+        pause: seconds between two signs.
+    """
+
+    def __init__(self, pipe: int, pause: float) -> None:
+        self._pipe = pipe
+        self._pause = pause
+
+    def give(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Give a sign now, and again and again. A guard that takes none has ended, or stands still."""
+        with contextlib.suppress(OSError):
+            os.write(self._pipe, b".")
+        loop.call_later(self._pause, self.give, loop)
 
 
 class Relaying:
@@ -129,12 +150,19 @@ class Relaying:
     Args:
         sockets: the connections of the daemon, by role; of the lease this process only holds an end.
         guard: readable when the guard of the lease has ended.
+        signs: for the guard.
         spares: how many are kept.
         has_shared_memory: whether this machine has.
     """
 
     def __init__(
-        self, sockets: dict[bytes, socket.socket], guard: int, spares: SpareCount, *, has_shared_memory: bool
+        self,
+        sockets: dict[bytes, socket.socket],
+        guard: int,
+        signs: Signs,
+        spares: SpareCount,
+        *,
+        has_shared_memory: bool,
     ) -> None:
         self.kept = KeptValues()
         self._has_shared_memory = has_shared_memory
@@ -142,6 +170,7 @@ class Relaying:
         self._values = sockets.get(handshake.VALUES)
         self._lease = sockets[handshake.LEASE].detach()
         self._guard = guard
+        self._signs = signs
         self._spares = spares
         self._lives: dict[int, RelayListener] = {}
 
@@ -150,6 +179,7 @@ class Relaying:
         loop = asyncio.get_running_loop()
         reader = LoopReader(loop)
         loop.add_reader(self._guard, os._exit, 1)
+        self._signs.give(loop)
         self.link = Link(
             self._stream,
             reader,

@@ -1,8 +1,9 @@
 """Lease guard: a process that kills its agent when the daemon has not renewed the lease in time.
 
-It asks the daemon again and again; an answer renews the lease from the moment of the question, so an answer that was
-held up by the network renews nothing. It is a process of its own because an agent that is stopped or stuck must die,
-too; the kernel then kills every life, each of which is bound to the agent's thread that started it.
+It asks the daemon again and again, as long as the agent's loop runs; an answer renews the lease from the moment of the
+question, so an answer that was held up by the network renews nothing. It is a process of its own because an agent that
+is stopped or stuck must die, too; the kernel then kills every life, each of which is bound to the agent's thread that
+started it.
 
 Runs as `python -I -S lease_guard.py <agent's pid> <seconds> <descriptor of the connection> <of the agent's pipe>`.
 """
@@ -15,28 +16,42 @@ import sys
 import time
 
 QUESTIONS = 4  # in one lease
+STUCK = 0.5  # of a lease without a sign of the agent's loop, after which the daemon is not asked any more
 SIZE = 8  # bytes of a question, and of its answer, which is the same number
 
 CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)  # it counts while the machine sleeps
 
 
 class Lease:
-    """The lease: until when it holds, and the questions that have no answer yet."""
+    """The lease: until when it holds, and the questions that have no answer yet.
+
+    Attributes:
+        until: as above, by `now`.
+        next_question: when the daemon is asked.
+        runs_until: until when the agent's loop counts as running.
+    """
 
     def __init__(self, seconds: float, sock: socket.socket) -> None:
         self.until = now() + seconds
         self.next_question = 0.0
         self._seconds = seconds
+        self.sign()
         self._sock = sock
         self._asked: dict[int, float] = {}
         self._number = 0
         self._unread = b""
 
+    def sign(self) -> None:
+        """The agent's loop runs."""
+        self.runs_until = now() + self._seconds * STUCK
+
     def ask(self) -> None:
-        """Ask the daemon; a question that the network does not take now is not asked."""
+        """Ask the daemon, unless the agent is stuck; a question that the network does not take now is not asked."""
+        self.next_question = now() + self._seconds / QUESTIONS
+        if now() > self.runs_until:
+            return
         self._number += 1
         self._asked[self._number] = now()
-        self.next_question = now() + self._seconds / QUESTIONS
         try:  # noqa: SIM105 - contextlib is more than this needs
             self._sock.send(self._number.to_bytes(SIZE, "little"))
         except BlockingIOError:
@@ -67,8 +82,10 @@ def must_end(lease: Lease, sock: int, pipe: int) -> bool:
         if now() >= lease.next_question:
             lease.ask()
         ready, _, _ = select.select([sock, pipe], [], [], max(0.0, min(lease.until, lease.next_question) - now()))
-        if pipe in ready and not os.read(pipe, 1):
-            return False
+        if pipe in ready:
+            if not os.read(pipe, 4096):
+                return False
+            lease.sign()
         if sock in ready and not lease.hear():  # the daemon has ended, or has given this machine up
             return True
     return True

@@ -15,6 +15,7 @@ from supervisor import Backoff, ChildSpec, ChildStarted, Intensity, Supervisor
 from supervisor.cluster.agent import lease_guard
 from tests.support.actors import Echo, Puppet
 from tests.support.machines import LocalCluster, LocalDriver
+from tests.support.messages import Blob, Sync
 from tests.support.network import Wire
 from tests.support.relatives import KINDS, Beget, Parent
 from tests.support.waiting import Script, Watch, alive, until, until_now
@@ -23,6 +24,7 @@ pytestmark = pytest.mark.processes
 
 AT_ONCE = Backoff(initial=0.0, cap=0.0)
 LEASE = 2.0  # seconds; a busy machine loses none before it is cut off
+SLOW = 2_000_000  # bytes a second
 
 
 @pytest.fixture(autouse=True)
@@ -71,6 +73,19 @@ async def test_a_short_cut_harms_nothing():
             wire.heal()
             assert [str(n) for n in range(100)] == await asyncio.gather(*asked)
             assert 1 == root.snapshot().children[0].life
+
+
+async def test_a_slow_network_with_much_to_carry_harms_nothing():
+    """What its agent says waits behind large values for longer than the lease; it runs, and its guard says so."""
+    with Wire() as wire:
+        cluster = LocalCluster(("m1",), LEASE, LocalDriver(["m1"], wires={"m1": wire}))
+        specs = [ChildSpec(Sync, name=name, place="any") for name in "abc"]
+        async with Supervisor(*specs, cluster=cluster, spares=0) as root:
+            wire.rate = SLOW
+            asked = [root[name].ask(Blob(bytes(SLOW)), timeout=60) for name in "abc"]
+            assert [SLOW] * 3 == [len(one) for one in await asyncio.gather(*asked)]
+            wire.rate = None
+            assert [1] * 3 == [child.life for child in root.snapshot().children]
 
 
 async def test_an_agent_that_is_stopped_is_killed_with_its_lives():
