@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any, Final
 
-from actors.errors import ActorStopped, AskTimeout, UndecodableMessage, UsageError
+from actors.errors import ActorStopped, AskTimeout, UndecodableMessage, UsageError, WireError
 from actors.exits import ExitKind, ExitReason, ExitReport
 from actors.messages import Terminated
 from actors.protocol.protocol import ActorProtocol
@@ -142,6 +142,10 @@ class DurableMailbox(Mailbox):
             UndecodableMessage: the daemon cannot read a reply; it is stored that its message was handled.
         """
         stored = self.stored
+        if state is not None and isinstance(frame, Outcomes):
+            flight = self.consumers.queue_of(member).flights.of(member)
+            if flight.messages and flight.unanswered(frame.ack_up_to, [outcome.seq for outcome in frame.items]):
+                raise WireError("it ended an ask without an answer")  # nothing of it is stored: all is handled again
         unread: UndecodableMessage | None = None
         with stored.together():
             try:

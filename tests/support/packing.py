@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 from actors import Actor, Codec, Message, handles
+from actors.child.messages.settling import SettlingOutbox
 
 
 class Parcel:
@@ -71,3 +72,16 @@ class Packer(Actor):
     @handles
     def packed(self, msg: Packed) -> list[str]:
         return self.names
+
+
+class Silent(Packer):
+    """In its first life it acknowledges asks, and answers none."""
+
+    def on_start(self) -> None:
+        if self.context.incarnation == 1:
+            SettlingOutbox.reply = acknowledged  # type: ignore[method-assign]
+
+
+def acknowledged(self: SettlingOutbox, seq: int, kind: int, payload: object, began: int, *_: object) -> None:
+    self.acknowledge(seq, began)
+    self.flush()

@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from actors.wire.kinds import ASK, CANCELLED, EXPIRED, FEED, STREAM, UNDECODABLE
+from actors.wire.kinds import ASK, CANCELLED, EXPIRED, FEED, STREAM, TELL, UNDECODABLE
 from actors.wire.progress import Progress
 from supervisor.core.delivery.backlog import Backlog
 from supervisor.core.delivery.fates import Fate
@@ -223,6 +223,15 @@ class InFlight:
         if not messages:
             messages.clear()  # a dict keeps the gaps of removed keys, and the next walk steps over them
         return over
+
+    def unanswered(self, delivery_tag: int, answered: Collection[int]) -> bool:
+        """Whether an acknowledgement up to a delivery tag ends what wants an answer, other than what is answered."""
+        for tag, message in self.messages.items():
+            if tag > delivery_tag:
+                break
+            if message.kind != TELL and tag not in answered:
+                return True
+        return False
 
     def tag_of(self, seq: int) -> int | None:
         """The delivery tag of a message, None when it is not here; mostly it is the sequence number."""

@@ -9,7 +9,7 @@ import pytest
 from actors import ActorCrashed
 from supervisor import Backoff, ChildSpec, Intensity, Supervisor
 from supervisor.store import SQLiteStore
-from tests.support.packing import Pack, Packed, Packer, Put, Wait
+from tests.support.packing import Pack, Packed, Packer, Put, Silent, Wait
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.processes
@@ -17,8 +17,8 @@ pytestmark = pytest.mark.processes
 ENOUGH = 60.0
 
 
-def tree(tmp_path, **options):
-    packer = ChildSpec(Packer, name="packer", durable=True, backoff=Backoff(initial=0, cap=0, jitter=0), **options)
+def tree(tmp_path, actor=Packer, **options):
+    packer = ChildSpec(actor, name="packer", durable=True, backoff=Backoff(initial=0, cap=0, jitter=0), **options)
     return Supervisor(packer, store=SQLiteStore(tmp_path / "kept.db"), intensity=Intensity(100, 5.0), spares=0)
 
 
@@ -60,3 +60,11 @@ async def test_an_ask_with_the_key_of_a_tell_that_is_only_in_the_store(tmp_path)
             await wrong
         assert ["before", "keyed", "after"] == await packer.ask(Packed(), timeout=ENOUGH)
         assert 1 == root.snapshot().children[0].life
+
+
+async def test_an_ask_that_is_not_answered_is_handled_again(tmp_path):
+    """Nothing of such a frame is stored: the next life begins with the state before it."""
+    async with tree(tmp_path, Silent) as root:
+        await root["packer"].ask(Put("once"), key="order-1", timeout=ENOUGH)
+        assert 2 == root.snapshot().children[0].life
+        assert ["once"] == await root["packer"].ask(Packed(), timeout=ENOUGH)
