@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 
+from actors.wire.framing import BESIDE
 from supervisor import ChildSpec, Supervisor
 from supervisor.core.delivery.messages import Classes
 from supervisor.durable.stored import StoredMailbox
@@ -13,6 +14,7 @@ from supervisor.store import SQLiteStore
 from supervisor.store.records import RecoveredMailbox
 from supervisor.store.writes import AcceptTells, SaveState, Settle
 from tests.support.ledgers import Charge, Ledger, Show
+from tests.support.messages import Blob, Sync
 
 pytestmark = pytest.mark.processes
 
@@ -83,3 +85,17 @@ async def test_the_next_group_is_handed_over_before_the_last_one_goes_to_the_pro
     await asyncio.gather(send(), send())
     assert [[2, 2], [2, 2, 2], [2, 2, 2]] == [*seen, store.groups][:3]
     await store.close()
+
+
+async def test_a_large_tell_is_encoded_once(tmp_path, monkeypatch):
+    """Not on the fast path first, whose check would decode all of it, too."""
+    store = SQLiteStore(tmp_path / "shop.db")
+    async with Supervisor(ChildSpec(Sync, name="a", durable=True), store=store, spares=0) as root:
+        intake = root["a"].mailbox.intake
+        looked = []
+        monkeypatch.setattr(intake, "_check", lambda data: looked.append(len(data)))
+        assert intake.try_store(Blob(bytes(BESIDE))) is None
+        assert not looked
+        small = intake.try_store(Blob(b"x"))
+        assert 1 == len(looked)
+        await small
