@@ -1,6 +1,6 @@
 """Clients: messages, and the loop's stall, with 200 clients at the control socket and without any, turn by turn.
 
-python -m benchmarks.clients              100 rounds of two seconds
+python -m benchmarks.clients              two hundred rounds of a second
 python -m benchmarks.clients --clients 50
 
 Of eight clients four ask for the tree, one sends garbage, one half a frame, one asks for the tree and for events and
@@ -33,7 +33,7 @@ from supervisor import ChildSpec, Supervisor
 from supervisor.jobs.jobs_ref import JobsRef
 
 EVERY: Final = 0.001  # seconds between two looks at the loop
-SHORT: Final = 0.25  # seconds of each measurement
+SHORT: Final = 0.1  # seconds of each measurement
 
 CROWD: Final = """
 import select, socket, sys, time
@@ -229,7 +229,7 @@ async def main(rounds: int, clients: int) -> None:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(prog="benchmarks.clients", description="What clients cost.")
-    parser.add_argument("--rounds", type=int, default=100)
+    parser.add_argument("--rounds", type=int, default=200)
     parser.add_argument("--clients", type=int, default=200)
     given = parser.parse_args()
     asyncio.run(main(given.rounds, given.clients))

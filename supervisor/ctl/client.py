@@ -22,7 +22,7 @@ from supervisor.control import frames as wire
 from supervisor.control.frames import Failed, Reply, Request
 from supervisor.control.framing import HEAD, MAX_REPLY, MAX_REQUEST, BadFrame, Cutter, framed, read_reply, read_request
 from supervisor.control.peer import may_control, peer_uid
-from supervisor.ctl.errors import ControlError, NoDaemon, RequestFailed
+from supervisor.ctl.errors import NoDaemon, RequestFailed
 
 R = TypeVar("R", bound=Reply)
 
@@ -189,7 +189,7 @@ class Client:
             frame = framed(request)
             read_request(frame[HEAD:])
         except UnicodeEncodeError as error:
-            raise ControlError(f"{error.object!a} is no text: it has bytes that are no UTF-8") from None
+            raise UsageError(f"{error.object!a} is no text: it has bytes that are no UTF-8") from None
         except (OverflowError, BadFrame) as error:
             raise UsageError(f"the daemon takes no such {type(request).__name__}: {error}") from None
         if len(frame) > MAX_REQUEST + HEAD:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 import sys
@@ -23,15 +24,15 @@ def main() -> None:
             raise
         print(EXTRA, file=sys.stderr)  # noqa: T201 - it is a program
         sys.exit(ExitCode.USAGE)
-    _be_able_to_write()
+    _have_streams()
     actorctl(prog_name="actorctl")
 
 
-def _be_able_to_write() -> None:
-    """Write what the encoding of the terminal does not have as JSON writes it; to an output that is closed, nothing."""
-    for name in ("stdout", "stderr"):
-        stream = getattr(sys, name)
-        if stream is None:
-            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115, PTH123 - as long as the program
-        else:
+def _have_streams() -> None:
+    """One that is closed is empty, or takes all. Write what the encoding of the terminal lacks as JSON writes it."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115, PTH123 - as long as the program
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")

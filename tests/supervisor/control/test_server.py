@@ -21,7 +21,7 @@ from supervisor.control.look import snapshots
 from supervisor.control.operations import Operations
 from supervisor.core.rules.states import ChildState, SupervisorState
 from supervisor.ctl.client import connect
-from supervisor.ctl.errors import ControlError, NoDaemon
+from supervisor.ctl.errors import NoDaemon
 from supervisor.testing import ScriptedSupervisor
 from supervisor.tree.snapshot import SupervisorSnapshot
 from tests.support.actors import Puppet
@@ -373,7 +373,7 @@ async def test_a_name_that_is_no_unicode_is_told(root, path):
 
     def look():
         with connect(path) as daemon:
-            with pytest.raises(ControlError, match=r"'a\\udcff' is no text"):
+            with pytest.raises(UsageError, match=r"'a\\udcff' is no text"):
                 daemon.why("a\udcff")
             return daemon.identify().pid
 

@@ -256,10 +256,14 @@ def test_what_cannot_be_sent(ctl, words, text):
         ("PYTHONIOENCODING=latin-1 actorctl tree", 0, "\\u251c\\u2500 worker "),
         ("actorctl tree > /dev/full", 1, "actorctl: [Errno 28] No space left on device"),
         ("actorctl tree >&-", 0, ""),
+        ("actorctl tell inner Add - <&-", 1, "actorctl: this is no Add: "),
+        ("printf '\\377{' | actorctl tell inner Add -", 2, "is no text"),
+        ("actorctl top <&-", 2, "top needs a terminal"),
+        ("actorctl why nope <&- >&- 2>&-", 4, ""),
     ],
-    ids=["an encoding without lines", "a full disk", "closed"],
+    ids=["an encoding without lines", "a full disk", "closed", "no input", "no text", "no input for top", "nothing"],
 )
-def test_an_output_that_takes_not_everything(running, command, code, text):
+def test_streams_that_are_closed_or_take_not_everything(running, command, code, text):
     folder, _ = running
     variables = {**os.environ, "PYTHONPATH": str(ROOT), "ACTORCTL_DAEMON": str(next((folder / "actors").iterdir()))}
     words = ["sh", "-c", command.replace("actorctl", " ".join(CTL))]
