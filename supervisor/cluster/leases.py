@@ -6,8 +6,8 @@ for that long, and a slack for clocks and for the kernel, nothing of it runs any
 
 Where the loop was closed and the tree was never left, the thread answers no more either, and ends.
 
-The other side of a connection is held by the guard, by the agent, and by its orphan reaper until nothing is left of any
-life. So when it ends in good order, nothing runs there any more either.
+The other side of a connection is held by the guard, by the agent, by each life until it ends, and by the orphan reaper
+until nothing is left of any life. So when it ends in good order, nothing runs there any more either.
 """
 
 from __future__ import annotations

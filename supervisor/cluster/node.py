@@ -2,8 +2,8 @@
 
 When does it count as gone? When its lives have certainly ended, or its lease has run out, which ends them:
 
-    the link is over, and the connection of the lease was closed there, by its
-    guard, the agent, and last the orphan reaper, which has ended the lives ─▶ at once
+    the link is over, and the connection of the lease was closed there, by its guard,
+    the agent, each life, and last the orphan reaper, which has ended the lives ─▶ at once
     the same where it was reset, and Ray has seen the agent's process end ───▶ at once
     silence, or the link breaks ─▶ `lease` and a slack after its guard's last answer
 

@@ -46,7 +46,8 @@ class OrphanReaper:
         on_lost: called on the loop with the reason why there is no reaper; once for repeated losses with one reason.
 
     Attributes:
-        held: descriptors that each reaper keeps open until nothing is left of any life; set before the first.
+        held: descriptors that each reaper keeps open until nothing is left of any life, and each life until it ends;
+            set before the first.
     """
 
     def __init__(

@@ -218,8 +218,9 @@ class RelayLauncher(ProcessLauncher):
 
     Args:
         link: to the daemon.
-        lease: descriptor of the connection of the lease. The orphan reaper holds it open until nothing is left of any
-            life, so its end, which the daemon sees after the end of this process, says that all of them have ended.
+        lease: descriptor of the connection of the lease. Each life holds it open until it ends, and the orphan reaper
+            until nothing is left of any, so its end, which the daemon sees after the end of this process, says that all
+            of them have ended: also where the reaper was killed with this process, as Ray does when a worker exits.
     """
 
     _life = RelayedLife

@@ -134,9 +134,12 @@ class LeanProcess(SpawnProcess):
         key = AuthenticationString(self._config["authkey"])  # the only class of keys it sends to a process
         self._config = {**self._config, "daemon": False, "authkey": key}
 
-    def start(self) -> None:
-        """As the original, also in a daemonic daemon, and without joining the processes that its exit waits for."""
-        self._popen = self._Popen(self)
+    def start(self, held: tuple[int, ...] = ()) -> None:
+        """As the original, also in a daemonic daemon, and without joining the processes that its exit waits for.
+
+        The process keeps these descriptors open until it ends, and knows nothing of them.
+        """
+        self._popen = _LeanPopen(self, held)
         self._sentinel = self._popen.sentinel
         del self._target, self._args, self._kwargs
 
@@ -162,12 +165,12 @@ class _LeanPopen(popen_spawn_posix.Popen):
     _ours: list[int]
     finalizer: util.Finalize
 
-    def __init__(self, process_obj: BaseProcess) -> None:
+    def __init__(self, process_obj: BaseProcess, held: tuple[int, ...] = ()) -> None:
         """As the original, but the daemon's streams are not flushed: one that fails, or blocks, would stop the start.
 
         A process that is spawned has no copy of what waits in them.
         """
-        self._fds = []
+        self._fds = [*held]
         self.returncode = None
         self._launch(process_obj)
 

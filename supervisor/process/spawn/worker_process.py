@@ -185,7 +185,7 @@ class WorkerProcess:
         mark = self._orphan_reaper.mark()
         parts = self._child_duplex, self.box, self.ready, self.stop, self._output_pipe
         process = LeanProcess(self._program.module, self._name, (*parts, os.getpid(), mark, *self._program.args))
-        process.start()
+        process.start(self._orphan_reaper.held)
         return process
 
     def _register(self) -> None:

@@ -113,6 +113,26 @@ async def test_an_agent_that_is_killed_counts_as_gone_when_nothing_of_its_lives_
         assert not any(map(alive, pids))
 
 
+async def test_the_end_of_an_agent_guard_and_reaper_is_no_proof_while_a_life_is_left():
+    """As where Ray kills all children of a worker that exits, some of which take a moment to end."""
+    cluster = LocalCluster(("m1",), LEASE)
+    spec = ChildSpec(Parent, name="a", place="any", backoff=AT_ONCE)
+    async with Supervisor(spec, cluster=cluster, intensity=Intensity.unlimited(), spares=0) as root:
+        watch = Watch(root)
+        (left,) = await root["a"].ask(Beget(["fork"]), timeout=60)  # it has all that its life has
+        agent = cluster.driver.agents["m1"].pid
+        os.kill(agent, signal.SIGSTOP)
+        for name in ("orphan_reaper", "lease_guard"):
+            (process,) = children_of(agent, name)
+            os.kill(process, signal.SIGKILL)
+        os.kill(agent, signal.SIGKILL)
+        try:
+            assert "nothing was heard of m1 for" in (await watch.exited("a")).reason.detail
+            assert alive(left)
+        finally:
+            os.kill(left, signal.SIGKILL)
+
+
 async def test_an_agent_without_its_guard_ends():
     """Without one a cut could leave lives behind."""
     cluster = LocalCluster(("m1",))
