@@ -51,6 +51,8 @@ class RemoteMany:
 
     async def post(self, frame: SendMany, sender: str) -> None:
         """Put the messages into the mailbox."""
+        if self._asker.gone:  # it was withdrawn before this has begun
+            return
         call = BulkCall(ASK, sender, frame.deadline, self, fail_if_down=frame.fail_if_down)
         task = asyncio.current_task()
         if task is not None:
@@ -135,6 +137,8 @@ async def post_tells(asker: RemoteAsk, mailbox: Mailbox, parts: Sequence[Part], 
     if task is not None:
         asker.withdraw = task.cancel
     try:
+        if asker.gone:  # it was withdrawn before this has begun
+            raise asyncio.CancelledError
         await mailbox.bulk.post(parts, call)
     except asyncio.CancelledError:
         _tell_taken(asker, call)

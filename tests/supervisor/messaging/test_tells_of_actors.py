@@ -46,6 +46,10 @@ class Tell(Message[int]):
     seconds: float
 
 
+class Ask(Message[None]):
+    """Ask the reader in one call, and withdraw that at once."""
+
+
 class Wait(Message[None]):
     """Tell the reader notes that find no room."""
 
@@ -64,6 +68,12 @@ class Writer(Actor):
         return msg.count
 
     @handles
+    async def ask(self, msg: Ask) -> None:
+        asking = asyncio.create_task(self.context.actor("reader").ask_many([Note(1), Note(2)]))
+        await asyncio.sleep(0)
+        asking.cancel()
+
+    @handles
     async def wait(self, msg: Wait) -> None:
         reader = self.context.actor("reader")
         notes = [Note(number) for number in range(2 * ROOM)]
@@ -78,12 +88,12 @@ def tree() -> InlineSupervisor:
     )
 
 
-@pytest.mark.parametrize("count", [200, 1500])
-async def test_a_call_that_is_cancelled_says_how_many_were_taken(count):
+@pytest.mark.parametrize(("count", "seconds"), [(200, 1.0), (1500, 1.0), (200, 0.0)])
+async def test_a_call_that_is_cancelled_says_how_many_were_taken(count, seconds):
     """Those are sent, no other is, and the next call comes behind them."""
     async with tree() as root:
-        taken = await root["writer"].ask(Tell(count, 1.0))
-        assert ROOM <= taken < count
+        taken = await root["writer"].ask(Tell(count, seconds))
+        assert (ROOM if seconds else 0) <= taken < count
         assert await root["writer"].ask(Tell(3, 100.0), timeout=200) == 3
         assert await root["reader"].ask(Noted(), timeout=200) == [*range(taken), *range(3)]
 
@@ -104,3 +114,9 @@ async def test_what_waits_for_room_when_its_sender_ends_counts_as_sent():
         }
         numbers = sorted(letter.message.number for letter in dead if isinstance(letter.message, Note))
         assert numbers == list(range(1, 2 * ROOM + 1))  # the first was being handled
+
+
+async def test_asks_that_are_withdrawn_at_once_are_not_handled():
+    async with tree() as root:
+        await root["writer"].ask(Ask())
+        assert await root["reader"].ask(Noted()) == []
