@@ -136,9 +136,10 @@ async def post_tells(asker: RemoteAsk, mailbox: Mailbox, parts: Sequence[Part], 
     call, task = BulkCall(TELL, sender), asyncio.current_task()
     if task is not None:
         asker.withdraw = task.cancel
+    if asker.gone:  # it was withdrawn before this has begun
+        asker.post(kinds.CANCELLED, bytes(NOTHING))
+        return
     try:
-        if asker.gone:  # it was withdrawn before this has begun
-            raise asyncio.CancelledError
         await mailbox.bulk.post(parts, call)
     except asyncio.CancelledError:
         _tell_taken(asker, call)
