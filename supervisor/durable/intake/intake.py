@@ -330,10 +330,6 @@ class DurableIntake(Intake):
         if row.key is not None:
             self._stored.keys[row.seq] = row.key
         asker, _ = self._askers.get(row.seq, (None, None))
-        if asker is not None and row.kind == TELL and row.key is not None:  # it has no reply, only an end
-            self._settlement.dismiss(row.seq)
-            self._keys.follow(row.key)
-            asker = None
         message = restored(row, handler, asker.deadline if isinstance(asker, PendingAsk) else None)
         assert not isinstance(asker, AskPart)  # noqa: S101 - messages of a durable mailbox enter one by one
         once = handler != UNKNOWN and not self._classes.idempotent[handler]

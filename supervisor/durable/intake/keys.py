@@ -6,8 +6,8 @@ Runs on the loop's thread.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
-from typing import Any, Final
+from collections.abc import Callable
+from typing import Final
 
 import msgspec
 
@@ -61,30 +61,11 @@ class Keys:
             asked.join(entry.asker, now)
         if known is None:
             self._open[which] = asked
-            self._do(self._enter(entry, asked, due))
+            task = loop.create_task(self._enter(entry, asked, due))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
         asked.entered.add_done_callback(lambda number: _pass_on(number, storing))
         return storing
-
-    def follow(self, key: str) -> None:
-        """The message for whose end is waited is a tell: look for that in the store."""
-        asked = self._open.get((key, False))
-        if asked is not None:
-            self._do(self._follow(key, asked))
-
-    def _do(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-    async def _follow(self, key: str, asked: KeyedAsk) -> None:
-        try:
-            while (known := await self._stored.store.find_key(self._stored.name, key)) is None or known.kind is None:
-                await until_settled(self._stored)
-                await asyncio.sleep(LOOK)
-        except StoreError as error:
-            asked.failed(error)
-        else:
-            asked.ended(known.kind, msgspec.Raw(known.payload or b"\xc0"))
 
     def _close(self, which: tuple[str, bool]) -> None:
         self._open.pop(which, None)
@@ -93,10 +74,14 @@ class Keys:
         try:
             seq = await self._number(entry, asked, due)
         except StoreError as error:
-            asked.forget()
-            asked.entered.set_exception(error)
+            if asked.entered.done():  # its senders know that it is stored
+                asked.failed(error)
+            else:
+                asked.forget()
+                asked.entered.set_exception(error)
         else:
-            asked.entered.set_result(seq)
+            if not asked.entered.done():
+                asked.entered.set_result(seq)
             if entry.kind == TELL:
                 asked.forget()
 
@@ -117,10 +102,17 @@ class Keys:
             if known.kind is not None:
                 asked.ended(known.kind, msgspec.Raw(known.payload or b"\xc0"))
                 return known.seq
-            if entry.kind == TELL or self._attach(known.seq, asked):
+            if entry.kind == TELL or (await self._is_ask(known.seq) and self._attach(known.seq, asked)):
                 return known.seq
-            await until_settled(stored)  # it has ended, and that is being stored
+            if not asked.entered.done():
+                asked.entered.set_result(known.seq)
+            await until_settled(stored)  # it is a tell, or has ended, and that is being stored
             await asyncio.sleep(LOOK)
+
+    async def _is_ask(self, seq: int) -> bool:
+        """Whether a stored message is one that waits, and that has a reply: no tell, which may be delayed."""
+        rows = await self._stored.store.messages(self._stored.name, seq - 1, 1)
+        return bool(rows) and rows[0].seq == seq and rows[0].kind != TELL
 
 
 def _pass_on(number: asyncio.Future[int], storing: Storing) -> None:

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from actors import ActorCrashed
+from actors import ActorCrashed, AskTimeout
 from supervisor import Backoff, ChildSpec, Intensity, Supervisor
 from supervisor.store import SQLiteStore
 from tests.support.packing import Pack, Packed, Packer, Put, Silent, Wait
@@ -60,6 +60,18 @@ async def test_an_ask_with_the_key_of_a_tell_that_is_only_in_the_store(tmp_path)
             await wrong
         assert ["before", "keyed", "after"] == await packer.ask(Packed(), timeout=ENOUGH)
         assert 1 == root.snapshot().children[0].life
+
+
+async def test_an_ask_with_the_key_of_a_delayed_tell(tmp_path):
+    """It is told when that is handled, whatever number it gets when it is due; so is the next one with the key."""
+    async with tree(tmp_path) as root:
+        packer = root["packer"]
+        await packer.tell(Put("later"), key="order-1", delay=0.3)
+        with pytest.raises(AskTimeout, match="it is not withdrawn: the same key gets its outcome later"):
+            await packer.ask(Put("later"), key="order-1", timeout=0.05)
+        for _ in range(2):
+            assert await packer.ask(Put("later"), key="order-1", timeout=ENOUGH) is None
+        assert ["later"] == await packer.ask(Packed(), timeout=ENOUGH)
 
 
 async def test_an_ask_that_is_not_answered_is_handled_again(tmp_path):
