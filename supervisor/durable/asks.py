@@ -91,6 +91,11 @@ class KeyedAsk:
         self._timers: list[asyncio.TimerHandle] = []
         self._on_end = on_end
 
+    @property
+    def awaited(self) -> bool:
+        """Whether somebody waits; who waited has been told otherwise."""
+        return bool(self._waiting)
+
     def join(self, asker: Asker, now: float) -> None:
         """Wait, too; a `PendingAsk` until its deadline."""
         self._waiting.append(asker)

@@ -19,7 +19,8 @@ from supervisor.mailbox.askers import Asker
 from supervisor.mailbox.intake.entry import Entry
 from supervisor.store.errors import StoreError
 
-LOOK: Final = 0.02  # seconds between two looks for the outcome of a message that has no asker to tell
+LOOK: Final = 0.02  # seconds until the first look for the outcome of a message that has no asker to tell; then doubled
+LONGEST: Final = 1.0  # seconds between two looks
 
 
 class Keys:
@@ -87,7 +88,7 @@ class Keys:
 
     async def _number(self, entry: Entry, asked: KeyedAsk, due: float | None) -> int:
         """The number of the message with the key, which has an asker from now on."""
-        stored, key = self._stored, entry.key or ""
+        stored, key, pause = self._stored, entry.key or "", LOOK
         while True:
             known = await stored.store.find_key(stored.name, key)
             if known is None:
@@ -107,7 +108,11 @@ class Keys:
             if not asked.entered.done():
                 asked.entered.set_result(known.seq)
             await until_settled(stored)  # it is a tell, or has ended, and that is being stored
-            await asyncio.sleep(LOOK)
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, LONGEST)
+            if not asked.awaited:
+                asked.forget()
+                return known.seq
 
     async def _is_ask(self, seq: int) -> bool:
         """Whether a stored message is one that waits, and that has a reply: no tell, which may be delayed."""
