@@ -33,7 +33,7 @@ from supervisor.durable.intake.delayed import Delayed
 from supervisor.durable.intake.intake import DurableIntake
 from supervisor.durable.rows import beside_of, unsent_row
 from supervisor.durable.settlement import DurableSettlement
-from supervisor.durable.stored import StoredMailbox
+from supervisor.durable.stored import StoredMailbox, let_go
 from supervisor.durable.transaction import Sent
 from supervisor.mailbox.intake.entry import Entry
 from supervisor.mailbox.intake.intake import Intake
@@ -210,6 +210,12 @@ class DurableMailbox(Mailbox):
         watchers, self._watchers = self._watchers, {}
         for told in watchers.values():
             told(Terminated(self.path, down.because))
+
+    def forget(self) -> None:
+        """See `Mailbox.forget`; its messages stay in the store."""
+        super().forget()
+        if self.closed is not None:
+            let_go(self.stored, is_down(self.path, self.closed))
 
     def open(self) -> None:
         """See `Mailbox.open`."""

@@ -19,6 +19,7 @@ from contextlib import contextmanager, suppress
 from functools import partial
 from typing import Final
 
+from actors.errors import ActorStopped
 from supervisor.core.delivery.messages import Batch, Classes, SequenceNumbers
 from supervisor.durable.storing import Stored, StoringTells
 from supervisor.durable.transaction import Sent, Transaction
@@ -340,6 +341,25 @@ def go_on(stored: StoredMailbox, recovered: RecoveredMailbox) -> None:
     """Go on from what the store has: while there was no actor, it may have been moved, discarded or requeued."""
     stored.numbers.next = max(stored.numbers.next, recovered.last_seq + 1)
     stored.states = {member: state.data for member, state in recovered.states.items()}
+
+
+def let_go(stored: StoredMailbox, down: str) -> None:
+    """Its actor is forgotten: what is stored for it from now on waits in the store, and who asks hears that it is down.
+
+    Nothing of the mailbox is kept for that: there may be one for each customer. Its numbers stay, since what others
+    have sent to it may not be stored yet.
+    """
+    stored.on_entered = partial(_refuse_asker, down)
+    stored.on_entered_batch = stored.on_postponed = _leave_in_store
+
+
+def _refuse_asker(down: str, _seq: int, entry: Entry) -> None:
+    if entry.asker is not None:
+        entry.asker.failed(ActorStopped(f"{down}; {entry.message.name} is stored"))
+
+
+def _leave_in_store(_entered: object) -> None:
+    pass
 
 
 async def until_settled(stored: StoredMailbox) -> None:
