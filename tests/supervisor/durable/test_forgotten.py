@@ -1,4 +1,4 @@
-"""Durable children that come and go, each with a name of its own: their mailboxes leave the memory, and not the store."""
+"""Durable children that come and go, each with a name of its own: their mailboxes leave memory, and not the store."""
 
 from __future__ import annotations
 
