@@ -120,6 +120,7 @@ class LeanProcess(SpawnProcess):
         module: whose function `main` it runs; the daemon does not import it.
         name: of the process.
         args: of the function.
+        held: descriptors that it keeps open until it ends, and knows nothing of.
     """
 
     _popen: _LeanPopen
@@ -128,18 +129,16 @@ class LeanProcess(SpawnProcess):
     _args: Any
     _kwargs: Any
 
-    def __init__(self, module: str, name: str, args: tuple[Any, ...]) -> None:
+    def __init__(self, module: str, name: str, args: tuple[Any, ...], held: tuple[int, ...] = ()) -> None:
         super().__init__(name=name, args=args)
+        self._held = held
         self._target = MainFunction(module)
         key = AuthenticationString(self._config["authkey"])  # the only class of keys it sends to a process
         self._config = {**self._config, "daemon": False, "authkey": key}
 
-    def start(self, held: tuple[int, ...] = ()) -> None:
-        """As the original, also in a daemonic daemon, and without joining the processes that its exit waits for.
-
-        The process keeps these descriptors open until it ends, and knows nothing of them.
-        """
-        self._popen = _LeanPopen(self, held)
+    def start(self) -> None:
+        """As the original, also in a daemonic daemon, and without joining the processes that its exit waits for."""
+        self._popen = self._Popen(self)
         self._sentinel = self._popen.sentinel
         del self._target, self._args, self._kwargs
 
@@ -152,7 +151,7 @@ class LeanProcess(SpawnProcess):
 
     @staticmethod
     def _Popen(process_obj: BaseProcess) -> _LeanPopen:  # noqa: N802 - multiprocessing's name
-        return _LeanPopen(process_obj)
+        return _LeanPopen(process_obj, vars(process_obj).pop("_held"))  # the rest is sent to the process
 
     def __reduce__(self) -> tuple[Any, ...]:
         return object.__new__, (SpawnProcess,), vars(self)
@@ -165,7 +164,7 @@ class _LeanPopen(popen_spawn_posix.Popen):
     _ours: list[int]
     finalizer: util.Finalize
 
-    def __init__(self, process_obj: BaseProcess, held: tuple[int, ...] = ()) -> None:
+    def __init__(self, process_obj: BaseProcess, held: tuple[int, ...]) -> None:
         """As the original, but the daemon's streams are not flushed: one that fails, or blocks, would stop the start.
 
         A process that is spawned has no copy of what waits in them.

@@ -184,8 +184,9 @@ class WorkerProcess:
         _block_signals()
         mark = self._orphan_reaper.mark()
         parts = self._child_duplex, self.box, self.ready, self.stop, self._output_pipe
-        process = LeanProcess(self._program.module, self._name, (*parts, os.getpid(), mark, *self._program.args))
-        process.start(self._orphan_reaper.held)
+        args = (*parts, os.getpid(), mark, *self._program.args)
+        process = LeanProcess(self._program.module, self._name, args, self._orphan_reaper.held)
+        process.start()
         return process
 
     def _register(self) -> None:
