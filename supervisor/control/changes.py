@@ -127,5 +127,8 @@ def _child(root: Engine, name: str) -> Named:
     """
     child = named(root, name)
     if not child.members:
-        raise UsageError(f"{child.path} is the whole tree, and ends with its daemon: send that SIGTERM to stop it")
+        raise UsageError(
+            f"{child.path} is the whole tree, and ends with its daemon: name one of its children, or send the daemon "
+            "SIGTERM"
+        )
     return child

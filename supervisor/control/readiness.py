@@ -84,14 +84,24 @@ class Readiness:
             self._epoll.close()
 
     def _turn(self) -> None:
-        found = self._look()
-        if found and len(self._watched) > MANY:
-            if self._rest is None:
-                self._loop.remove_reader(self._epoll.fileno())
-            self._rest = self._loop.call_later(REST, self._turn)
-        elif self._rest is not None:
-            self._rest = None
+        found = True
+        try:
+            found = self._look()
+        finally:  # also where one failed, as without memory: the others are served on
+            if found and len(self._watched) > MANY:
+                if self._rest is None:
+                    self._loop.remove_reader(self._epoll.fileno())
+                self._rest = self._loop.call_later(REST, self._turn)
+            elif self._rest is not None:
+                self._watch()
+
+    def _watch(self) -> None:
+        """Let the loop watch the epoll again; where the system has no memory for that, after another rest."""
+        self._rest = None
+        try:
             self._loop.add_reader(self._epoll.fileno(), self._turn)
+        except OSError:
+            self._rest = self._loop.call_later(REST, self._turn)
 
     def _look(self) -> bool:
         """Serve those that are ready, in the order in which they became so; returns whether there was one."""

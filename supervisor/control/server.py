@@ -1,10 +1,10 @@
 """Control server: lets the clients of one control socket in and serves their requests.
 
-    listener ─ accept, one in a turn ─▶ peer's uid ─▶ Connection ─┬───────▶ Operations ─▶ one reply, by a callback
-                                                                  └─ turn ─▶ Operations ─▶ replies, by a task
+    listener ─ accept ─▶ peer's uid ─▶ Connection ─┬───────▶ Operations ─▶ one reply, by a callback
+                                                   └─ turn ─▶ Operations ─▶ replies, by a task
 
-At most one client is let in and at most one task begins in a turn of the loop, whatever the number of clients. What
-most of them ask for, again and again, needs no task. Nothing of it is on the way of a message.
+In a turn of the loop clients are let in and read for a millisecond, and at most one task begins, whatever the number
+of clients. What most of them ask for, again and again, needs no task. Nothing of it is on the way of a message.
 
 Runs on the loop's thread.
 """
@@ -80,7 +80,7 @@ class ControlServer:
         self._readiness.drop(self._door.listener.fileno())
 
     def _accept(self, readable: bool, writable: bool) -> None:  # noqa: ARG002 - see `OnReady`
-        """Let one client in; the others wait for the next turns."""
+        """Let one client in; another one that waits makes the listener ready again."""
         try:
             client, _ = self._door.listener.accept()
         except (BlockingIOError, InterruptedError, ConnectionAbortedError):

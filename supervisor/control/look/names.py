@@ -37,10 +37,11 @@ def named(root: Engine, name: str) -> Named:
         NoSuchChild: none has this name, or several have.
     """
     everything = {one.path: one for one in _all(root)}
-    for exact in (name, f"{root.path}/{name}"):
+    meant = name.rstrip("/")  # as a shell completes a folder
+    for exact in (meant, f"{root.path}/{meant}"):
         if exact in everything:
             return everything[exact]
-    ends = [path for path in everything if path.endswith(f"/{name.removeprefix('/')}")]
+    ends = [path for path in everything if path.endswith(f"/{meant.removeprefix('/')}")]
     if len(ends) == 1:
         return everything[ends[0]]
     if ends:

@@ -6,6 +6,8 @@ import asyncio
 import errno
 import os
 
+import pytest
+
 from supervisor.control import readiness as module
 from supervisor.control.readiness import Readiness
 from tests.support.waiting import DEADLINE, until
@@ -50,6 +52,42 @@ async def test_many_are_looked_at_a_few_times_a_second(monkeypatch):
     await until(lambda: not readiness._rest)
     os.write(writing, b"c")
     await until(lambda: told[2:])
+    readiness.close()
+    os.close(reading)
+    os.close(writing)
+
+
+@pytest.mark.parametrize("fails", ["one that is ready", "the system"])
+async def test_a_failure_after_a_rest(monkeypatch, fails):
+    """What one client's look raises, or a watch that the system refuses, makes the others wait and no longer."""
+    monkeypatch.setattr(module, "MANY", 0)
+    loop, told, (reading, writing) = asyncio.get_running_loop(), [], os.pipe()
+    seen: list[object] = []
+    loop.set_exception_handler(lambda _, context: seen.append(context["exception"]))
+    readiness = Readiness(loop)
+
+    def on_ready(readable, writable):
+        told.append(os.read(reading, 1))
+        if told[-1] == b"!":
+            raise MemoryError
+
+    readiness.add(reading, on_ready)
+    os.write(writing, b"a")
+    await until(lambda: told)
+    if fails == "the system":
+        add_reader = loop.add_reader
+
+        def refuse_once(fd, *callback):
+            monkeypatch.setattr(loop, "add_reader", add_reader)
+            seen.append(fd)
+            raise OSError(errno.ENOMEM, "Cannot allocate memory")
+
+        monkeypatch.setattr(loop, "add_reader", refuse_once)
+    else:
+        os.write(writing, b"!")
+    await until(lambda: seen)
+    os.write(writing, b"b")
+    await until(lambda: told[-1] == b"b")
     readiness.close()
     os.close(reading)
     os.close(writing)
