@@ -23,7 +23,7 @@ from actors.errors import UsageError
 AUTO: Final = "auto"
 SUFFIX: Final = ".sock"
 _NAME: Final = 40  # characters of the tree's name in the name of a socket
-_BACKLOG: Final = 128
+_BACKLOG: Final = 512  # who connects beyond them is refused by the system; those beyond the most clients are told why
 
 
 class Door(NamedTuple):
