@@ -12,13 +12,13 @@ Runs on the loop's thread; nothing here blocks.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from actors.errors import ActorStopped, AskTimeout, UndecodableMessage, UsageError, WireError
 from actors.exits import ExitKind, ExitReason, ExitReport
-from actors.messages import Terminated
+from actors.messages import Message, Terminated
 from actors.protocol.protocol import ActorProtocol
 from actors.wire.framing import Carried
 from actors.wire.from_child import Outcomes, Replies, Send
@@ -36,14 +36,17 @@ from supervisor.durable.settlement import DurableSettlement
 from supervisor.durable.stored import StoredMailbox, let_go
 from supervisor.durable.transaction import Sent
 from supervisor.mailbox.intake.entry import Entry
-from supervisor.mailbox.intake.intake import Intake
+from supervisor.mailbox.intake.parts import MailboxParts
 from supervisor.mailbox.mailbox import Mailbox
-from supervisor.mailbox.settlement import Settlement
+from supervisor.observe.dead_letters import DeadLetter
 from supervisor.ports.life import Delivery
 from supervisor.process.boxes import Boxes, LeftBox, drop
 from supervisor.store.port import Store
 from supervisor.store.records import StoredMessage
 from supervisor.store.writes import AcceptDeadLetter, RequeueDeadLetter, ScheduleRan
+
+if TYPE_CHECKING:
+    from msgspec import Raw
 
 _LEFT: Final = ""  # stands for a life of a daemon that died, which is no member of this one
 
@@ -287,14 +290,14 @@ class DurableMailbox(Mailbox):
     def _new_numbers(self) -> SequenceNumbers:
         return self.stored.numbers
 
-    def _make_settlement(self, *given: Any) -> Settlement:
-        return DurableSettlement(self.stored, *given)
+    def _make_settlement(
+        self, decode: Callable[[Raw], Message[Any]], on_dead_letter: Callable[[DeadLetter], None]
+    ) -> DurableSettlement:
+        return DurableSettlement(self.stored, self.path, self.protocol, decode, self._stop_reason, on_dead_letter)
 
-    def _make_intake(self, path: str, protocol: ActorProtocol, **parts: Any) -> Intake:
-        return DurableIntake(self.stored, self.classes, path, protocol, **parts)
-
-    def _make_bulk(self, protocol: ActorProtocol, **parts: Any) -> DurableBulk:
-        return DurableBulk(parts.pop("intake"), protocol, **parts)
+    def _make_ways_in(self, parts: MailboxParts) -> None:
+        self.intake = DurableIntake(self.stored, parts)
+        self.bulk = DurableBulk(parts, self.intake)
 
     # ---- inside
 

@@ -5,13 +5,15 @@ Runs on the loop's thread.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
 
 from actors.errors import ActorCrashed
 from actors.exits import ExitReport
+from actors.messages import Message
+from actors.protocol.protocol import ActorProtocol
 from actors.wire import kinds
 from actors.wire.codec import encode
 from actors.wire.errors import encode_error
@@ -26,6 +28,7 @@ from supervisor.core.delivery.outcomes import crashed
 from supervisor.core.delivery.queue import MessageQueue
 from supervisor.durable.stored import StoredMailbox
 from supervisor.mailbox.settlement import Settlement
+from supervisor.observe.dead_letters import DeadLetter
 
 _NO_OUTCOME = (kinds.CANCELLED, kinds.EXPIRED)
 
@@ -35,11 +38,23 @@ class DurableSettlement(Settlement):
 
     Args:
         stored: the mailbox's side of the store.
-        given: as of `Settlement`.
+        path: as of `Settlement`; so are the others.
+        protocol: of the actor.
+        decode: of its messages.
+        stop_reason: of the actor.
+        on_dead_letter: of the tree.
     """
 
-    def __init__(self, stored: StoredMailbox, *given: Any) -> None:
-        super().__init__(*given)
+    def __init__(  # noqa: PLR0917 - as `Settlement`
+        self,
+        stored: StoredMailbox,
+        path: str,
+        protocol: ActorProtocol,
+        decode: Callable[[msgspec.Raw], Message[Any]],
+        stop_reason: Callable[[], Fate],
+        on_dead_letter: Callable[[DeadLetter], None],
+    ) -> None:
+        super().__init__(path, protocol, decode, stop_reason, on_dead_letter)
         self._stored = stored
         self.on_tells = stored.settle_tells
 

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from actors.errors import ActorCrashed, ActorStopped, AskTimeout
 from actors.exits import ExitReport
-from actors.messages import Terminated
+from actors.messages import Message, Terminated
 from actors.protocol.protocol import ActorProtocol
 from actors.ref import ActorRef
 from actors.wire.progress import Progress
@@ -40,6 +40,7 @@ from supervisor.mailbox.counted import Counted
 from supervisor.mailbox.dispatch import WINDOW, Dispatcher
 from supervisor.mailbox.intake.bulk import Bulk
 from supervisor.mailbox.intake.intake import Intake
+from supervisor.mailbox.intake.parts import MailboxParts
 from supervisor.mailbox.many import AskPart
 from supervisor.mailbox.settlement import Settlement
 from supervisor.mailbox.timers import Deadlines, JobTimes
@@ -51,6 +52,8 @@ from supervisor.ports.observers import Observer, Tracer
 from supervisor.specs import Overflow
 
 if TYPE_CHECKING:
+    from msgspec import Raw
+
     from supervisor.store.port import Store
     from supervisor.store.writes import ScheduleRan
 
@@ -90,6 +93,8 @@ class Mailbox:
     """
 
     durable: ClassVar[bool] = False
+    intake: Intake
+    bulk: Bulk
 
     def __init__(
         self,
@@ -134,7 +139,7 @@ class Mailbox:
             self.consumers.add(member)
         self.capacity = Capacity(self.consumers, capacity, capacity_bytes, loop, clock)
         decode = partial(decode_bound, resolve, protocol.decode)
-        self._settlement = self._make_settlement(path, protocol, decode, stop_reason, on_dead_letter)
+        self._settlement = self._make_settlement(decode, on_dead_letter)
         # what is in flight cannot be dropped any more
         window = WINDOW if overflow is not Overflow.DROP_OLDEST else max(1, min(WINDOW, capacity // 2))
         self.dispatcher = Dispatcher(
@@ -151,18 +156,22 @@ class Mailbox:
         )
         self.job_times = JobTimes(loop, self.consumers)
         self._deadlines = Deadlines(loop, clock, self._settlement.askers, self.unanswered.expire)
-        parts: dict[str, Any] = {  # of both ways in
-            "admission": Admission(path, protocol, max_message_bytes, router, self.classes),
-            "consumers": self.consumers,
-            "capacity": self.capacity,
-            "settlement": self._settlement,
-            "dispatcher": self.dispatcher,
-            "overflow": overflow,
-        }
-        self.intake = self._make_intake(
-            path, protocol, deadlines=self._deadlines, resolve=resolve, home=self.home, **parts
+        self._make_ways_in(
+            MailboxParts(
+                path=path,
+                protocol=protocol,
+                classes=self.classes,
+                home=self.home,
+                admission=Admission(path, protocol, max_message_bytes, router, self.classes),
+                consumers=self.consumers,
+                capacity=self.capacity,
+                overflow=overflow,
+                settlement=self._settlement,
+                dispatcher=self.dispatcher,
+                deadlines=self._deadlines,
+                resolve=resolve,
+            )
         )
-        self.bulk = self._make_bulk(protocol, intake=self.intake, classes=self.classes, **parts)
 
     # ---- what is known of it
 
@@ -335,14 +344,14 @@ class Mailbox:
     def _new_numbers(self) -> SequenceNumbers:
         return SequenceNumbers()
 
-    def _make_settlement(self, *given: Any) -> Settlement:
-        return Settlement(*given)
+    def _make_settlement(
+        self, decode: Callable[[Raw], Message[Any]], on_dead_letter: Callable[[DeadLetter], None]
+    ) -> Settlement:
+        return Settlement(self.path, self.protocol, decode, self._stop_reason, on_dead_letter)
 
-    def _make_intake(self, path: str, protocol: ActorProtocol, **parts: Any) -> Intake:
-        return Intake(path, protocol, **parts)
-
-    def _make_bulk(self, protocol: ActorProtocol, **parts: Any) -> Bulk:
-        return Bulk(protocol, **parts)
+    def _make_ways_in(self, parts: MailboxParts) -> None:
+        self.intake = Intake(parts)
+        self.bulk = Bulk(parts, self.intake)
 
     # ---- inside
 

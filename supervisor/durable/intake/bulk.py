@@ -12,7 +12,7 @@ import asyncio
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import groupby
-from typing import Any, Final
+from typing import Final
 
 from actors.errors import ActorsError
 from actors.wire.kinds import TELL
@@ -21,6 +21,7 @@ from supervisor.core.delivery.parcel import Parcel
 from supervisor.durable.intake.intake import DurableIntake
 from supervisor.mailbox.intake.bulk import Bulk, BulkCall, Part
 from supervisor.mailbox.intake.entry import Entry, Patience, Wait
+from supervisor.mailbox.intake.parts import MailboxParts
 from supervisor.mailbox.many import AskSlot
 from supervisor.mailbox.validation import Admitted
 
@@ -31,12 +32,12 @@ class DurableBulk(Bulk):
     """As `Bulk`.
 
     Args:
+        parts: of the mailbox.
         intake: takes single messages, and parcels.
-        parts: as of `Bulk`.
     """
 
-    def __init__(self, intake: DurableIntake, *parts: Any, **others: Any) -> None:
-        super().__init__(*parts, intake=intake, **others)
+    def __init__(self, parts: MailboxParts, intake: DurableIntake) -> None:
+        super().__init__(parts, intake)
         self._into = intake
 
     async def post(self, parts: Sequence[Part], call: BulkCall) -> None:

@@ -30,7 +30,7 @@ from actors.wire.codec import encode
 from actors.wire.errors import encode_error
 from actors.wire.kinds import ASK, TELL
 from supervisor.core.delivery.fates import Fate
-from supervisor.core.delivery.messages import UNKNOWN, Batch, Classes, QueuedMessage
+from supervisor.core.delivery.messages import UNKNOWN, Batch, QueuedMessage
 from supervisor.core.delivery.parcel import Parcel
 from supervisor.core.delivery.queue import MessageQueue, QueuedTells
 from supervisor.core.rules.down import is_down
@@ -43,6 +43,7 @@ from supervisor.durable.storing import Storing, StoringParcel
 from supervisor.mailbox.askers import Asker, PendingAsk
 from supervisor.mailbox.intake.entry import Dropped, Entry, Patience, Taken, Wait
 from supervisor.mailbox.intake.intake import SMALL, Intake
+from supervisor.mailbox.intake.parts import MailboxParts
 from supervisor.mailbox.many import AskPart
 from supervisor.mailbox.validation import Admitted
 from supervisor.store.errors import StoreError
@@ -59,8 +60,7 @@ class DurableIntake(Intake):
 
     Args:
         stored: the mailbox's side of the store.
-        classes: of its messages.
-        parts: as of `Intake`.
+        parts: of the mailbox.
 
     Attributes:
         rest_stored: whether messages wait that are only in the store.
@@ -69,18 +69,18 @@ class DurableIntake(Intake):
 
     refused_as: ClassVar = {**Intake.refused_as, StoreError: Fate.NOT_STORED}
 
-    def __init__(self, stored: StoredMailbox, classes: Classes, path: str, protocol: Any, **parts: Any) -> None:
-        super().__init__(path, protocol, **parts)
+    def __init__(self, stored: StoredMailbox, parts: MailboxParts) -> None:
+        super().__init__(parts)
         one_queue = self._consumers.shared_queue is not None
         self._storable = self._joinable if one_queue else {}
         self._joined = {index for index, _, _ in self._storable.values()}
         self._plain = self._fast = {}
         self._accept_tell = None
         self._stored = stored
-        self._classes = classes
+        self._classes = parts.classes
         self._window = self._capacity.most
         self._at_once = FIRST
-        self.beyond = Beyond(classes)  # stands for the queue of messages that are only in the store
+        self.beyond = Beyond(parts.classes)  # stands for the queue of messages that are only in the store
         self._last_stored = self._last_loaded = stored.numbers.next - 1
         self._refilling = False
         self._opened = 0  # how often it was opened again

@@ -19,21 +19,19 @@ import msgspec
 
 from actors.errors import MailboxFull, UsageError, WireError
 from actors.messages import Message
-from actors.protocol.protocol import ActorProtocol, Handler
+from actors.protocol.protocol import Handler
 from actors.wire.attachments import EncodedMessage, bytes_fields, large_fields
 from actors.wire.codec import decoder_of, encode
 from actors.wire.to_child import MAX_BULK
 from actors.wire.traces import is_sampled
-from supervisor.core.delivery.messages import UNKNOWN, Classes
+from supervisor.core.delivery.messages import UNKNOWN
 from supervisor.core.delivery.parcel import NOTHING, Parcel, cut_array
-from supervisor.mailbox.capacity import Capacity
-from supervisor.mailbox.consumers import Consumers
-from supervisor.mailbox.dispatch import WINDOW_BYTES, Dispatcher
+from supervisor.mailbox.dispatch import WINDOW_BYTES
 from supervisor.mailbox.intake.entry import Entry, Patience, Taken, Wait
 from supervisor.mailbox.intake.intake import Intake
+from supervisor.mailbox.intake.parts import MailboxParts
 from supervisor.mailbox.many import AskPart, AskSlot, ManyAsker
-from supervisor.mailbox.settlement import Settlement
-from supervisor.mailbox.validation import Admission, Admitted
+from supervisor.mailbox.validation import Admitted
 from supervisor.specs import Overflow
 
 
@@ -88,39 +86,20 @@ class Bulk:
     """The way of many messages of one call into one mailbox.
 
     Args:
-        protocol: what the actor handles.
-        admission: checks single messages.
-        consumers: whose queue takes them.
-        capacity: of the mailbox.
-        settlement: of the mailbox.
-        dispatcher: sends what was taken.
-        overflow: what happens to one message more than fits.
+        parts: of the mailbox.
         intake: takes single messages.
-        classes: of the messages.
     """
 
-    def __init__(
-        self,
-        protocol: ActorProtocol,
-        *,
-        admission: Admission,
-        consumers: Consumers,
-        capacity: Capacity,
-        settlement: Settlement,
-        dispatcher: Dispatcher,
-        overflow: Overflow,
-        intake: Intake,
-        classes: Classes,
-    ) -> None:
-        self._classes = classes
-        self._protocol = protocol
-        self._handlers = tuple(protocol.handlers.values())
-        self._admission = admission
-        self._consumers = consumers
-        self._capacity = capacity
-        self._settlement = settlement
-        self._dispatcher = dispatcher
-        self._overflow = overflow
+    def __init__(self, parts: MailboxParts, intake: Intake) -> None:
+        self._classes = parts.classes
+        self._protocol = parts.protocol
+        self._handlers = tuple(parts.protocol.handlers.values())
+        self._admission = parts.admission
+        self._consumers = parts.consumers
+        self._capacity = parts.capacity
+        self._settlement = parts.settlement
+        self._dispatcher = parts.dispatcher
+        self._overflow = parts.overflow
         self._intake = intake
         self._decode: Callable[[bytes | msgspec.Raw], list[Message[Any]]] | None = None
 

@@ -15,24 +15,19 @@ import msgspec
 
 from actors.errors import ActorsError, ActorStopped, MailboxFull, UsageError
 from actors.messages import Message
-from actors.ref import ActorRef
 from actors.wire.attachments import EncodedMessage
 from actors.wire.codec import ReplyCodec
 from actors.wire.kinds import ASK, TELL
 from supervisor.core.delivery.fates import Fate
 from supervisor.core.delivery.messages import QueuedMessage
 from supervisor.core.rules.down import Down
-from supervisor.loop_affinity import Home
 from supervisor.mailbox.askers import PendingAsk, pending_ask, reader
-from supervisor.mailbox.capacity import Capacity
-from supervisor.mailbox.consumers import Consumers
-from supervisor.mailbox.dispatch import Dispatcher
 from supervisor.mailbox.intake.checks import IntakeChecks
 from supervisor.mailbox.intake.entry import Dropped, Entry, Patience, Taken, Wait
+from supervisor.mailbox.intake.parts import MailboxParts
 from supervisor.mailbox.intake.shared_budget import SharedBudget
-from supervisor.mailbox.settlement import Settlement
-from supervisor.mailbox.timers import Deadlines, DelayedTells
-from supervisor.mailbox.validation import Admission, Admitted
+from supervisor.mailbox.timers import DelayedTells
+from supervisor.mailbox.validation import Admitted
 from supervisor.specs import Overflow
 
 
@@ -40,16 +35,7 @@ class Door(IntakeChecks):
     """Where checked messages come into one mailbox.
 
     Args:
-        path: the actor's path.
-        admission: checks messages.
-        consumers: whose queues take them.
-        capacity: of the mailbox.
-        settlement: of the mailbox.
-        dispatcher: sends what was taken.
-        deadlines: of the asks.
-        overflow: what happens to one message more than fits.
-        resolve: makes a ref of a path that arrives in a reply.
-        home: the loop, thread and process of the mailbox.
+        parts: of the mailbox.
 
     Attributes:
         refused_as: how messages end that were refused with an error, by its class.
@@ -59,34 +45,21 @@ class Door(IntakeChecks):
 
     refused_as: ClassVar[Mapping[type[ActorsError], Fate]] = {MailboxFull: Fate.MAILBOX_FULL}
 
-    def __init__(
-        self,
-        path: str,
-        *,
-        admission: Admission,
-        consumers: Consumers,
-        capacity: Capacity,
-        settlement: Settlement,
-        dispatcher: Dispatcher,
-        deadlines: Deadlines,
-        overflow: Overflow,
-        resolve: Callable[[str], ActorRef],
-        home: Home,
-    ) -> None:
-        super().__init__(path, admission, home)
+    def __init__(self, parts: MailboxParts) -> None:
+        super().__init__(parts.path, parts.admission, parts.home)
         self.closed_reason = Fate.ACTOR_STOPPED
         self.budget: SharedBudget | None = None
-        self._consumers = consumers
-        self._capacity = capacity
-        self._settlement = settlement
-        self._askers = settlement.askers
-        self._dispatcher = dispatcher
-        self._deadlines = deadlines
-        self._overflow = overflow
-        self._resolve = resolve
-        self._loop = home.loop
-        self._clock: Final = capacity.clock
-        self._delayed = DelayedTells(home.loop, self._due)
+        self._consumers = parts.consumers
+        self._capacity = parts.capacity
+        self._settlement = parts.settlement
+        self._askers = parts.settlement.askers
+        self._dispatcher = parts.dispatcher
+        self._deadlines = parts.deadlines
+        self._overflow = parts.overflow
+        self._resolve = parts.resolve
+        self._loop = parts.home.loop
+        self._clock: Final = parts.capacity.clock
+        self._delayed = DelayedTells(self._loop, self._due)
 
     def share(self, budget: SharedBudget) -> None:
         """Shared values of its messages, and of replies to them, count for the tree."""

@@ -20,7 +20,6 @@ import msgspec
 
 from actors.bounds import MOST_SECONDS
 from actors.messages import Message
-from actors.protocol.protocol import ActorProtocol
 from actors.wire.attachments import bytes_names, none_large, shares
 from actors.wire.codec import encode
 from actors.wire.kinds import ASK, TELL
@@ -29,6 +28,7 @@ from supervisor.mailbox.askers import PendingAsk, pending_ask
 from supervisor.mailbox.consumers import Consumer
 from supervisor.mailbox.intake.door import Door
 from supervisor.mailbox.intake.entry import Entry
+from supervisor.mailbox.intake.parts import MailboxParts
 from supervisor.ports.observers import Tracer
 
 SMALL: Final = 1024  # bytes; a larger message travels in an envelope of its own
@@ -40,16 +40,15 @@ class Intake(Door):
     """The way into one mailbox: the door, and before it a fast path for messages that are small and plain.
 
     Args:
-        path: the actor's path.
-        protocol: what it handles.
-        parts: as of `Door`.
+        parts: of the mailbox.
 
     Attributes:
         trace: the trace context of the message that the fast path checked last.
     """
 
-    def __init__(self, path: str, protocol: ActorProtocol, **parts: Any) -> None:
-        super().__init__(path, **parts)
+    def __init__(self, parts: MailboxParts) -> None:
+        super().__init__(parts)
+        protocol = parts.protocol
         self.trace: str | None = None
         self._together = False  # whether the last ask came while others were in progress
         self._handlers = protocol.handlers
