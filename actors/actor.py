@@ -105,7 +105,7 @@ class Context(Protocol):
     def count(self, name: str, amount: float = 1, /, **labels: object) -> None:
         """Add to a counter of the application, which `supervisor.metrics` shows as `<name>_total`; from any thread.
 
-        What a handler counts holds once it has ended: with its message handled once, it is counted once, over any
+        What a handler counts holds once the handler has ended. So a message that is handled once counts once, over any
         number of deaths. The daemon keeps the sum of all lives.
 
         Args:
@@ -137,9 +137,9 @@ class Actor:
     A subclass's `__init__` runs in the actor's process with the arguments of its spec. Handlers are methods marked
     with `@handles`; they run in that process, one at a time, in the order of the mailbox.
 
-    An actor with `def save(self) -> State` and `def load(self, state: State) -> None`, of a type that msgspec knows,
-    keeps its state when its process is recycled: `save` is called at each graceful end, after the last message and
-    before `on_stop`; `load` in the next life, after `on_start` and before its first message.
+    An actor with `def save(self) -> State` and `def load(self, state: State) -> None` keeps its state when its process
+    is recycled; msgspec must know the type. `save` is called at each graceful end, after the last message and before
+    `on_stop`. `load` is called in the next life, after `on_start` and before its first message.
 
     Class attributes:
         concurrency: how many async handlers may run at once; sync handlers need 1.
@@ -160,8 +160,8 @@ class Actor:
     def on_stop(self, reason: ExitReason) -> Coroutine[Any, Any, None] | None:
         """Called once at a graceful stop, after the last message; may be async.
 
-        It has `shutdown=` seconds from when its supervisor asks; where the actor stops itself, it takes as long as it
-        takes. Not called when the process is killed or crashes. An exception in it is a crash.
+        It has `shutdown=` seconds from when its supervisor asks. When the actor stops itself there is no limit. Not
+        called when the process is killed or crashes. An exception in it is a crash.
 
         Args:
             reason: why it stops. Its `kind` is `ExitKind.SHUTDOWN` when its supervisor has asked, `NORMAL` when the

@@ -58,8 +58,8 @@ class Message(_Base, Generic[R_co]):
     Class attributes:
         idempotent: whether the message may be delivered again when the actor's process dies while it is being
             handled. False (the default) means at most once.
-        at_most_once: for actors whose state is stored with their messages: the message is noted as begun before its
-            handler runs, and never begun twice. False (the default) there means: handled again on the state before.
+        at_most_once: for durable actors with a state. True: the message is stored as begun before its handler runs,
+            and never begun twice. False (the default): after a crash it is handled again, on the state before it.
     """
 
     idempotent: ClassVar[bool] = False

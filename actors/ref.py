@@ -123,8 +123,9 @@ class ActorRef(ABC):
             message: what to send.
             timeout: seconds to wait for room in the mailbox and for the reply together; None waits for ever.
             when_down: what to do while the actor has no running process.
-            key: of a message to a durable actor, 1 to 255 characters: with the same key it is handled once, and each
-                ask with it gets that outcome, after a restart of the daemon, too. It is not withdrawn at the timeout.
+            key: of a message to a durable actor, 1 to 255 characters. Messages with the same key are handled once, and
+                each ask with it gets that outcome, also after a restart of the daemon. It is not withdrawn at the
+                timeout.
 
         Raises:
             UsageError: the actor does not handle this message, a field has the wrong type, or the timeout is no time.
@@ -209,11 +210,11 @@ class ActorRef(ABC):
     async def tell_many(self, messages: Iterable[Message[Any]]) -> None:
         """Send messages without waiting for replies: one check, one encoding and one wait for room for many.
 
-        Each is a message of its own, as told one after the other: with its own order, fate and dead letter. All are
-        checked before the first is taken. While the mailbox is full they enter part by part, as there is room.
+        Each keeps its own order, fate and dead letter, as if told by itself. All are checked before the first is taken.
+        While the mailbox is full they enter part by part, as there is room.
 
-        Cancelled, or ended by an error, it has taken the first of them, and the others are not sent; the exception says
-        how many: `error.taken`, also of a CancelledError.
+        When it is cancelled or fails, the first of them are sent and the others are not. `error.taken` says how many,
+        also on a CancelledError.
 
         Args:
             messages: of any classes that the actor handles.
@@ -237,7 +238,7 @@ class ActorRef(ABC):
     ) -> list[R | ActorsError]:
         """Send messages and wait for all their replies: one check, one encoding, one wait for many.
 
-        Each is a message of its own, as asked one after the other: with its own order, deadline and fate.
+        Each keeps its own order, deadline and fate, as if asked by itself.
 
         Cancelling takes back what has not begun, and drops all replies.
 

@@ -49,11 +49,12 @@ class Supervisor(Children, Observation, Schedules):
             itself, with fewer wake-ups, where it can watch descriptors (asyncio's selector loops, uvloop).
         stop_timeout: seconds the stop of the whole tree may take before everything left is killed; None (the default)
             leaves it to each child's own grace.
-        max_shared_bytes: bytes that the `Shared` values of messages, and the large `bytes` that actors send each other,
-            may hold, from when a message enters a mailbox until it is settled; None (the default) without a bound.
+        max_shared_bytes: how many bytes the `Shared` values of messages may hold, with the large `bytes` that actors
+            send each other. They count from when a message enters a mailbox until it is settled. None (the default)
+            without a bound.
             Senders wait for room, `tell_nowait` raises MailboxFull.
-        spares: how many processes are kept that have imported the modules of the tree's actors and wait to become the
-            next life of any of them; 0 for none; "auto" for as many as restarts need at once, at least one, within a
+        spares: how many spare processes are kept. A spare has imported the modules of the tree's actors and becomes the
+            next life of any of them. 0 for none; "auto" for as many as restarts need at once, at least one, within a
             sixteenth of the memory. They are made at low priority.
         on_give_up: what is done at once when the running tree gives up. "cancel" (the default): the task that entered
             is cancelled. "sigterm": this process gets SIGTERM, which ends a web server whose lifespan entered
@@ -120,14 +121,14 @@ class Supervisor(Children, Observation, Schedules):
 
         With `drain`, that is a `drain` of at most so many seconds.
 
-        A second signal kills at once. A daemon in which something hangs, whose loop still runs five seconds later, is
-        ended (exit code 128 + signal), also where C code keeps the main thread busy, but not where it never lets go of
-        the interpreter's lock. A third signal ends it at once. Any number of trees may serve: a signal is meant for all
-        of them. The previous handlers are restored afterwards. Signals are watched only in the main thread; elsewhere
-        this is `wait`.
+        A second signal kills at once. If the daemon's loop still runs five seconds later, because something hangs, the
+        daemon ends with exit code 128 + signal. That works while C code keeps the main thread busy, but not while it
+        holds the interpreter's lock for good. A third signal ends the daemon at once. Any number of trees may serve: a
+        signal is meant for all of them. The previous handlers are restored afterwards. Signals are watched only in the
+        main thread; elsewhere this is `wait`.
 
-        Where systemd has started the daemon (NOTIFY_SOCKET is set), it is told: ready, status, signs of life while the
-        tree is healthy (WatchdogSec=), stopping, and more time while a start or stop makes its way.
+        Under systemd (NOTIFY_SOCKET is set) it sends ready, status, stopping, signs of life while the tree is healthy
+        (WatchdogSec=), and asks for more time while a start or stop makes progress.
         """
         self._engine_now()
         stop = self.request_stop

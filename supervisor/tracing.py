@@ -44,8 +44,8 @@ _traced: Final[WeakSet[Supervisor]] = WeakSet()
 def instrument(root: Supervisor, *, tracer_provider: TracerProvider | None = None) -> None:
     """Trace the messages of a tree from now on.
 
-    Call it once, before the tree is entered, or on the loop's thread afterwards: then refs that were taken before make
-    no spans of their own, and processes that run already have no current context for the OpenTelemetry API.
+    Call it once: before the tree is entered, or later on the loop's thread. If it is called later, refs that were taken
+    before make no spans, and processes that run already have no current context for the OpenTelemetry API.
 
     Args:
         root: the tree.

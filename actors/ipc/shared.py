@@ -41,8 +41,8 @@ _DIMENSIONS: Final = 64  # as numpy has
 class Shared(SharedValue):
     """A value in shared memory: `class Frame(Message[float]): pixels: Shared`.
 
-    Make one with `Shared.of(array)`, or with `Shared.allocate(size)` to write it in place. It may stand anywhere in a
-    message, a reply, an item of a stream or feed, and be sent any number of times; only its descriptor travels, and
+    Make one with `Shared.of(array)`, or with `Shared.allocate(size)` to write it in place. It may be anywhere in a
+    message, a reply, or an item of a stream or feed, and may be sent any number of times. Only its descriptor travels:
     every process that gets it maps the same memory, read only. `array()` and `memoryview()` are views of it, which keep
     the memory as long as they live.
 

@@ -32,8 +32,8 @@ class RayCluster:
         address: as `ray.init` takes it: "auto" for the cluster to which this machine belongs, "host:port" of its head,
             "local" for a cluster of this machine alone, for the time of the tree.
         runtime_env: as `ray.init` takes it: how code and packages come to the machines.
-        lease: seconds without word from the daemon after which a machine ends everything of it. After so long, and a
-            second more, lives of a machine that is not heard of begin elsewhere.
+        lease: seconds without word from the daemon after which a machine ends all of the daemon's lives. One second
+            later the daemon begins them elsewhere.
 
     Raises:
         UsageError: Ray is not installed, or an argument cannot work.

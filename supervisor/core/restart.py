@@ -21,9 +21,9 @@ class Restart:
 
     Args:
         policy: what happens where there is no rule.
-        rules: what happens after a death by a cause: "restart", "restart_uncounted" (the supervisor does not count
-            it), "stop" (it stays down, as a transient child after a normal end; `root.health()` tells of it if the
-            end was none) or "escalate" (the supervisor gives up at once).
+        rules: what happens after a death, by its cause: "restart"; "restart_uncounted", which the supervisor does not
+            count; "stop", after which the child stays down (`root.health()` shows it unless the end was normal); or
+            "escalate", after which the supervisor gives up at once.
 
     Raises:
         UsageError: a cause is none, an action is none, or a temporary child is to be restarted.

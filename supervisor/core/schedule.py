@@ -82,8 +82,8 @@ class Schedule(msgspec.Struct, frozen=True):
     def cron(cls, expression: str, tz: str | tzinfo = "UTC") -> Schedule:
         """By a cron expression: minute, hour, day of month, month, day of week; a sixth field in front is seconds.
 
-        Where clocks change it does what Debian's cron does: a run at a fixed time that is skipped comes right
-        after, one that would come twice comes once, and `*` goes on by the minutes that pass. Needs the extra `cron`.
+        When clocks change it does what Debian's cron does. A run at a fixed time that is skipped comes right after the
+        gap, and one that would come twice comes once. `*` follows the time that really passes. Needs the extra `cron`.
 
         Args:
             expression: `"0 3 * * *"` is at three each night.

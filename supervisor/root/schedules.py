@@ -30,8 +30,8 @@ class Schedules(Lifecycle):
 
         Called again with the same name it replaces message and schedule. One that is the same goes on where it was, so
         a daemon calls this at each start. With a store a schedule stays until `unschedule`, over restarts of the
-        daemon; what was missed meanwhile is sent once. The message is a tell; where the child is down for good, or its
-        mailbox full, it becomes a dead letter.
+        daemon; what was missed meanwhile is sent once. The message is a tell. If the child is down for good or its
+        mailbox is full, it becomes a dead letter.
 
         Args:
             name: of the schedule, unique in the tree.

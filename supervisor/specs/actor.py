@@ -60,7 +60,7 @@ class ChildSpec(Spec):
             process that sends it all the same is ended.
         max_deliveries: how often an idempotent message may be begun before it is given up as poison.
         handler_timeout: seconds that one handler may take (in a stream or a feed, one item), and that messages in the
-            process's inbox may wait without one beginning; then it is hung, and killed. None for no limit.
+            process's inbox may wait without one beginning. Beyond it the process hangs, and is killed. None: no limit.
         soft_timeout: seconds after which a handler is reported as slow, with the stacks of its process, by an event
             `HandlerSlow` and one log line; again at twice the time, and so on. It goes on. None for never.
         max_messages: after how many messages the process is replaced by the next life, None for no such limit.
@@ -68,14 +68,13 @@ class ChildSpec(Spec):
         max_age_jitter: share of max_age added at random, so that processes started together do not end together.
         max_rss: above how many bytes of resident memory it is replaced, checked every second; None for no such limit.
             Only on Linux.
-        place: where its processes run: "local", on the daemon's machine; with a cluster also "any", on the machine
+        place: where its processes run: "local", on the daemon's machine. With a cluster also "any", on the machine
             with the fewest lives; "node:LABEL", on one with that name, address or label; or the resources that each
             takes, `{"gpu": 1}`.
-        overlap: whether a recycled process works until the next one is ready: no message waits for `on_start`, and two
-            processes are there meanwhile. False stops the one, then starts the next, for an actor of which the machine
-            has no memory, device or port for two.
+        overlap: whether a recycled process works until the next one is ready. Then no message waits for `on_start`, and
+            there are two processes meanwhile. False stops the one before the next one starts, for an actor that needs
+            memory, a device or a port that the machine does not have twice.
         output: "capture": what it prints and logs goes to the daemon's log; "inherit": to where the daemon's own does.
-
         durable: whether its messages, their outcomes and its state (`Actor.save`, `load`) are kept in the store of the
             `Supervisor`, over the death of the daemon. `mailbox` is then how many messages are in memory.
         nice: added to the daemon's niceness; a negative one needs a privilege.

@@ -18,8 +18,9 @@ from supervisor.specs.ready import PORT, PortReady, Ready
 class CommandSpec(Spec):
     """How to start, restart and stop one program, as `redis-server`.
 
-    `{port}` in `argv` and in the values of `env` stands for a free port of this machine, which the supervisor chooses
-    at the first start and keeps; it looks before each life, and chooses another where another program has taken it.
+    `{port}` in `argv` and in the values of `env` stands for a free port of this machine. The supervisor chooses it at
+    the first start and keeps it. Before each life it looks whether another program has taken the port, and then chooses
+    another.
     `snapshot()` shows it.
 
     A stop sends `stop_signal` to the program itself. When the grace is over it is killed, and at its end, in any way,

@@ -25,8 +25,8 @@ class FunctionSpec(Spec):
     It is ready when it is called. A function with a keyword-only parameter `ready`, which `kwargs` do not give, is
     ready when it calls `ready()`.
 
-    A stop sends SIGTERM, which raises SystemExit in the function's main thread, so that `finally` and `with` do their
-    work; a handler that the function sets for SIGTERM takes the place of that. When the grace is over it is killed.
+    A stop sends SIGTERM, which raises SystemExit in the function's main thread, so `finally` and `with` do their work.
+    A handler that the function sets for SIGTERM replaces that. When the grace is over it is killed.
 
     Args:
         function: importable by name from a spawned process.

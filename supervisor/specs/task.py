@@ -21,8 +21,8 @@ class TaskSpec(Spec):
     It is ready as soon as it runs: when its first step is over and it has not raised. A coroutine function with a
     keyword-only parameter `ready`, which `kwargs` do not give, is ready when it calls `ready()`.
 
-    A stop cancels it. A task cannot be killed: when the grace is over it is cancelled once more, and if it swallows
-    that, too, it is reported as killed and runs on, without a next life beside it.
+    A stop cancels it. A task cannot be killed. When the grace is over it is cancelled once more. If it swallows that,
+    too, it is reported as killed and runs on, and no next life starts beside it.
 
     Args:
         coroutine_function: called on the loop, once for each life; what it awaits is the life.

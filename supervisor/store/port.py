@@ -57,10 +57,9 @@ class Store(Protocol):
         """Hand over a group of writes, all of which are stored, or none.
 
         The future is done when they are stored as `sync` promises; it fails with StoreError, and nothing of the group
-        is stored. All groups handed over while the store was at work become one transaction. They are stored in the
-        order in which they were handed over, but a group is also stored when an earlier one was not: where one builds
-        on another (a state on the messages settled with it), hand it over when the former one is stored, or in one
-        group with it.
+        is stored. All groups handed over while the store was at work become one transaction, in their order. A group
+        may be stored although an earlier one failed. So if one builds on another (a state on the messages settled with
+        it), hand both over as one group, or the second when the first is stored.
         """
 
     async def recover(self, mailbox: str) -> RecoveredMailbox:

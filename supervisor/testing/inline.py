@@ -59,7 +59,7 @@ class InlineLauncher(Processless):
 class InlineSupervisor(Supervisor):
     """A supervisor whose actors run in the test's process, on a virtual clock. Arguments as in Supervisor.
 
-    Left out is what only a process has: its options (nice, cpu_affinity, rlimits), the capture of what it prints, its
+    What only a process has is missing: its options (nice, cpu_affinity, rlimits), the capture of what it prints, its
     signals, its memory and its pid. A handler that ends the process (`os._exit`, a fault in C) ends the test's.
 
     Raises:

@@ -31,8 +31,8 @@ class TreeHealth(msgspec.Struct, frozen=True):
     Attributes:
         status: healthy, degraded, starting or stopping.
         why: one line for each part that is not well, with its path; empty for a healthy tree.
-        outside: whether all parts are well, and what is not is outside of the daemon, as the disk of its store: to
-            start it again would not help.
+        outside: whether all parts are well and the trouble is outside of the daemon, such as a full disk of its store;
+            a restart of the daemon would not help.
         ended: whether the tree has stopped, or given up: nothing of it runs any more.
     """
 

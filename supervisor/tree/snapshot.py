@@ -40,8 +40,8 @@ class ChildSnapshot(msgspec.Struct, frozen=True, kw_only=True, tag="actor"):
         resident: bytes of resident memory of a process on another machine, None where they are not known. Those of a
             process on the daemon's machine are in its /proc.
         port: the number that stands for `{port}` in a command, None without one.
-        awaits: what it waits for before it is ready, in words: a machine, or what its command has to do; empty where
-            that is not known.
+        awaits: what it waits for before it is ready, in words: a machine, or what its command has to do; empty if
+            unknown.
     """
 
     name: str

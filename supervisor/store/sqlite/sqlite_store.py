@@ -45,7 +45,7 @@ class SQLiteStore:
 
     Args:
         path: of the file; its directory exists. Beside it are `-wal`, `-shm`, `-lock` and `-boxes`.
-        sync: "full": what is acknowledged is on the disk. "normal": it survives every kill, and a power cut may take
+        sync: "full": what is acknowledged is on the disk. "normal": it survives every kill, but a power cut may lose
             the last of it.
         keep_keys: seconds for which the outcome of a message with a key is kept after its end.
 
