@@ -46,6 +46,7 @@ _PROTOTYPES = {
     "ftruncate": (_int, _int, _offset),
     "mmap": (_pointer, _pointer, _size, _int, _int, _int, _offset),
     "fstat": (_int, _int, _pointer),
+    "fcntl": (_int, _int, _int, _pointer),
 }
 _FAILED = {"mmap": ctypes.c_void_p(-1).value}
 _SYNC = ctypes.CFUNCTYPE(_int, _pointer, _int)

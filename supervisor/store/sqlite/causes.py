@@ -40,7 +40,15 @@ _KNOWN: Final = {
     "SQLITE_PROTOCOL": ("its locks do not work", "Put it on a local file system"),
     "SQLITE_NOLFS": ("its file system takes no larger files", "Move it to another one"),
 }
-_LOST: Final = {"SQLITE_IOERR", "SQLITE_CORRUPT", "SQLITE_NOTADB", "SQLITE_CANTOPEN", "SQLITE_READONLY"}
+_LOST: Final = {
+    "SQLITE_IOERR",
+    "SQLITE_CORRUPT",
+    "SQLITE_NOTADB",
+    "SQLITE_CANTOPEN",
+    "SQLITE_READONLY",
+    "SQLITE_BUSY",  # a lock that it could not give back is in its own way for good
+    "SQLITE_PROTOCOL",
+}
 _OF_ONE: Final = {"SQLITE_CONSTRAINT", "SQLITE_TOOBIG", "SQLITE_MISMATCH", "SQLITE_RANGE"}
 
 

@@ -22,11 +22,12 @@ def connect(path: Path, sync: Sync) -> sqlite3.Connection:
     """Open a store; a new file gets the tables, an older version those that it lacks.
 
     Raises:
-        StoreError: it is of another program, or of a newer version.
+        StoreError: it is no file, of another program, or of a newer version.
         sqlite3.Error: SQLite cannot open or write it.
     """
-    if path.is_dir():
-        raise StoreError(f"{path} is a directory; the path of a store is that of a file")
+    if path.exists() and not path.is_file():
+        what = "a directory" if path.is_dir() else "a device, a pipe or a socket"
+        raise StoreError(f"{path} is {what}; the path of a store is that of a file")
     connection = sqlite3.connect(path, timeout=BUSY, isolation_level=None, cached_statements=256)
     try:
         _check(connection, path)
@@ -69,15 +70,15 @@ def _set_up(connection: sqlite3.Connection, path: Path, sync: Sync) -> None:
 
 def _migrate(connection: sqlite3.Connection) -> None:
     """Run the scripts that the file lacks, all in one transaction."""
-    connection.execute("BEGIN IMMEDIATE")  # a file that cannot be written is noticed here, not at the first message
+    connection.execute("BEGIN IMMEDIATE")
     version = _version(connection)
     for script in schema.SCRIPTS[version:]:
         for statement in statements(script):
             connection.execute(statement)
     if version < len(schema.SCRIPTS):
         connection.execute(f"PRAGMA application_id = {schema.APPLICATION_ID}")
-        connection.execute(f"PRAGMA user_version = {len(schema.SCRIPTS)}")
-    connection.execute("COMMIT")
+    touch(connection)  # SQLite reads a file that it cannot open for writing: noticed here, not at the first message
+    connection.execute("COMMIT" if version < len(schema.SCRIPTS) else "ROLLBACK")
 
 
 def touch(connection: sqlite3.Connection) -> None:

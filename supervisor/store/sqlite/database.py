@@ -20,7 +20,7 @@ from supervisor.store.sqlite.causes import explained, loses_connection, of_one_g
 from supervisor.store.sqlite.connection import Sync, connect, touch
 from supervisor.store.sqlite.journal import Journal, row_of
 from supervisor.store.sqlite.mailboxes import Mailboxes
-from supervisor.store.sqlite.ownership import Ownership, identity
+from supervisor.store.sqlite.ownership import Ownership, identity, remedy
 from supervisor.store.sqlite.queries import Queries
 from supervisor.store.writes import Write
 
@@ -83,7 +83,7 @@ class Database:
         except OSError as error:
             self.close()
             raise StoreError(
-                f"{error.filename} cannot be made: {error.strerror}. The daemon needs to write in {self._path.parent}"
+                f"{error.filename} cannot be made: {error.strerror}. {remedy(error, self._path)}"
             ) from error
         except Exception as error:
             self.close()

@@ -11,9 +11,23 @@ import fcntl
 import os
 from contextlib import suppress
 from pathlib import Path
+from typing import Final
 
 from actors.event import close_fd
 from supervisor.store.errors import StoreBusy, StoreError
+
+_REMEDIES: Final = {
+    errno.ENOENT: "Make the directory {0.parent} first",
+    errno.ENOTDIR: "Make the directory {0.parent} first",
+    errno.EACCES: "The daemon needs to write in {0.parent}",
+    errno.EPERM: "The daemon needs to write in {0.parent}",
+    errno.EROFS: "The daemon needs to write in {0.parent}",
+    errno.ENAMETOOLONG: "Give {0.name} a shorter name",
+    errno.ELOOP: "It is a symbolic link that leads to itself",
+    errno.EEXIST: "It is no directory: move it out of {0.parent}",
+    errno.ENOSPC: "Free space there",
+    errno.EDQUOT: "Free space there",
+}
 
 _owned: dict[Path, int] = {}  # by the process id, since a fork inherits the table and no lock
 
@@ -41,7 +55,7 @@ class Ownership:
         try:
             self._file = os.open(self._lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         except OSError as error:
-            raise StoreError(f"{self._lock} cannot be opened: {error.strerror}. {_remedy(error, database)}") from error
+            raise StoreError(f"{self._lock} cannot be opened: {error.strerror}. {remedy(error, database)}") from error
         try:
             self._take()
         except BaseException:
@@ -98,20 +112,15 @@ def identity(file: Path | int) -> tuple[int, int] | None:
 
 
 def _pid_in(file: int) -> int | None:
-    """The process id that the owner has written down, None when it is about to."""
-    text = os.pread(file, 32, 0).strip()
+    """The process id that the owner has written down, None when it is about to, or the file cannot be read."""
+    try:
+        text = os.pread(file, 32, 0).strip()
+    except OSError:
+        return None
     return int(text) if text.isdigit() else None
 
 
-def _remedy(error: OSError, database: Path) -> str:
-    match error.errno:
-        case errno.ENOENT | errno.ENOTDIR:
-            return f"Make the directory {database.parent} first"
-        case errno.EACCES | errno.EPERM | errno.EROFS:
-            return f"The daemon needs to write in {database.parent}"
-        case errno.ENAMETOOLONG:
-            return f"Give {database.name} a shorter name"
-        case errno.ENOSPC | errno.EDQUOT:
-            return "Free space there"
-        case _:
-            return f"Look at {database.parent}"
+def remedy(error: OSError, database: Path) -> str:
+    """What to do where something beside a store cannot be made."""
+    how = _REMEDIES.get(error.errno or 0, "Look at {0.parent}")
+    return how.format(database)

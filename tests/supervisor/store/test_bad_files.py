@@ -139,6 +139,23 @@ async def test_a_directory(path):
     assert f"{path} is a directory" in await refusal(path)
 
 
+async def test_a_pipe(path):
+    """In place of a file."""
+    os.mkfifo(path)
+    assert "is a device, a pipe or a socket; the path of a store is that of a file" in await refusal(path)
+
+
+async def test_what_cannot_be_made(path):
+    """Each says what to do about it."""
+    boxes = path.with_name(f"{path.name}-boxes")
+    boxes.touch()
+    assert "File exists. It is no directory: move it out of" in await refusal(path)
+    boxes.unlink()
+    path.unlink()
+    path.symlink_to(path)
+    assert "It is a symbolic link that leads to itself" in await refusal(path)
+
+
 async def test_a_directory_that_cannot_be_written(path, monkeypatch):
     """The lock is the first thing that fails there."""
 

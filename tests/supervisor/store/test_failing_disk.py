@@ -134,6 +134,38 @@ async def test_a_call_that_fails(tmp_path, usual, small, function, error, lasts)
         await store.close()
 
 
+@pytest.mark.parametrize("error", [errno.EROFS, errno.EACCES, errno.EMFILE], ids=errno.errorcode.get)
+async def test_a_file_that_opens_only_to_be_read(tmp_path, error):
+    """SQLite reads what it cannot write: the start is refused, and the store is not stuck with what it opened."""
+    path = tmp_path / "shop.db"
+    await (await opened(path)).close()
+    with Disk(path) as disk:
+        disk.fail("open", 1, error)
+        with pytest.raises(StoreError, match=r"it cannot be written \(SQLITE_READONLY"):
+            await opened(path)
+        disk.heal()
+        store = await opened(path)
+        await Model().work(store, 1)
+        await store.close()
+
+
+@pytest.mark.parametrize("place", [1, 2, 3])
+async def test_a_lock_that_fails_once(tmp_path, place):
+    """Also one that SQLite could not give back: it is in its own way, for ten seconds at a time, until it is closed."""
+    path = tmp_path / "shop.db"
+    with Disk(path) as disk:
+        store, model = await opened(path), Model()
+        await model.work(store, 1)
+        disk.fail("fcntl", disk.calls["fcntl"] + place, errno.ENOLCK)
+        await model.work(store, 1)
+        await model.work(store, 1)
+        before = model.refused
+        await model.work(store, 1)
+        assert model.refused == before, "it does not work again"
+        await model.check(store)
+        await store.close()
+
+
 @pytest.mark.parametrize("seed", range(20 if LONG else 3))
 async def test_a_power_cut(tmp_path, small, seed):
     """With sync="full" everything acknowledged is there, though what was not synced is gone; groups are whole."""
