@@ -26,6 +26,7 @@ This page and its charts are made by `make bench` and `make bench-peers` from
     make bench-peers              # also against peers from PyPI, each in an environment of its own
 
 Compare ratios, and only within one table: absolute figures belong to one machine at one time. Nothing here is a gate.
+*Ours* is a tree as it comes, with a thread that reads; `reading="loop"` is faster, and has rows of its own.
 """
 
 CAVEATS = """\
@@ -52,6 +53,8 @@ CAVEATS = """\
 def page(results: Results) -> str:
     """The whole page."""
     parts = [HEAD]
+    if results.peers or results.bench:
+        parts += [short(pooled(results.peers or results.bench))]
     if results.bench:
         parts += [targets(judge(results.bench)), section("Ours and the standard library", "", pooled(results.bench))]
     if results.peers:
@@ -135,19 +138,43 @@ def cell(run: Run, figure: str, contender: str) -> str:
     return f"{digits(median)}{spread}{ratio}"
 
 
+def short(run: Run) -> str:
+    """The figures that have a chart: the limit, ours, and the best of the others."""
+    rows = [["", run.contenders[0], "ours", "the best of the others"]]
+    for figure in FIGURES.values():
+        limit, mine = (run.median(figure.key, name) for name in (run.contenders[0], OURS))
+        if figure.charted and mine is not None:
+            best = [said(one) for one in others(run, figure)[:1]]
+            rows.append([figure.title, "n/a" if limit is None else digits(limit), digits(mine), *(best or ["n/a"])])
+    return f"## In short\n\nMedians of one run ({run.date}), with all details below.\n\n" + table(rows)
+
+
 def ahead(run: Run) -> str:
     """Every figure in which another contender than the first, which is the limit, is better than ours."""
     lines = []
     for figure in FIGURES.values():
         mine = run.median(figure.key, OURS)
-        for contender in run.contenders[1:]:
-            theirs = run.median(figure.key, contender)
-            if contender in OUR_NAMES or mine is None or theirs is None:
-                continue
-            if theirs < mine if figure.better == "less" else theirs > mine:
-                lines.append(f"* {figure.title}: {contender} {digits(theirs)}, ours {digits(mine)}")
-    said = "\n".join(lines) or "Nowhere in this run, the raw pipe aside."
-    return f"### Where others are ahead of ours\n\n{said}\n"
+        better = [] if mine is None else [one for one in others(run, figure) if is_better(figure, one[0], mine)]
+        if mine is not None and better:
+            lines.append(f"* {figure.title}: {'; '.join(map(said, better))}; ours {digits(mine)}")
+    where = "\n".join(lines) or "Nowhere in this run, the raw pipe aside."
+    return f"### Where others are ahead of ours\n\n{where}\n"
+
+
+def others(run: Run, figure: Figure) -> list[tuple[float, str]]:
+    """Median and name of each contender that is neither the limit nor ours, the best first."""
+    found = [(run.median(figure.key, name), name) for name in run.contenders[1:] if name not in OUR_NAMES]
+    return sorted([(median, name) for median, name in found if median is not None], reverse=figure.better == "more")
+
+
+def is_better(figure: Figure, one: float, other: float) -> bool:
+    """Whether the first is better."""
+    return one < other if figure.better == "less" else one > other
+
+
+def said(one: tuple[float, str]) -> str:
+    """A contender and its median."""
+    return f"{one[1]} {digits(one[0])}"
 
 
 def excuses(run: Run) -> str:
@@ -158,9 +185,20 @@ def excuses(run: Run) -> str:
             titles[why, contender].append(figure.title)
     contenders: dict[tuple[str, str], list[str]] = defaultdict(list)
     for (why, contender), those in titles.items():
-        contenders[why, "; ".join(those)].append(contender)
+        contenders[why, "; ".join(gathered(those))].append(contender)
     lines = [f"* {', '.join(names)}: {why} ({those})" for (why, those), names in contenders.items()]
     return "### Without a figure\n\n" + "\n".join(lines) + "\n" if lines else ""
+
+
+def gathered(titles: Sequence[str]) -> list[str]:
+    """These titles of figures; the name of a table stands for all of its figures."""
+    groups: dict[str, list[str]] = defaultdict(list)
+    for figure in FIGURES.values():
+        groups[figure.group].append(figure.title)
+    names: list[str] = []
+    for group, all_of_it in groups.items():
+        names += [group] if set(all_of_it) <= set(titles) else [title for title in titles if title in all_of_it]
+    return names
 
 
 def table(rows: Sequence[Sequence[str]]) -> str:

@@ -16,7 +16,7 @@ from benchmarks.charts import charts
 from benchmarks.measure import ENTRANTS, OURS, OURS_LOOP, OURS_UVLOOP, RAW_PIPE, Entrant, Plan, count_for, measure
 from benchmarks.numbers import digits, plain
 from benchmarks.processes import carrying, marked
-from benchmarks.report import ahead, excuses, group_table, page, pooled, targets
+from benchmarks.report import ahead, excuses, group_table, page, pooled, short, targets
 from benchmarks.results import Results, Run, load, save
 from benchmarks.session import ROOT, ContenderFailed, Session
 from benchmarks.targets import TARGETS, Target, holds, judge
@@ -280,7 +280,7 @@ def test_a_table():
 
 def test_ahead():
     """Who is better than ours is named, whichever way is better; the limit is not."""
-    assert "* ask alone, on all cores, p50, µs: peer 20, ours 24" in ahead(canned(ask_p50=ASKS, flight=RATES))
+    assert "* ask alone, on all cores, p50, µs: peer 20; ours 24" in ahead(canned(ask_p50=ASKS, flight=RATES))
     assert "asks, 64" not in ahead(canned(ask_p50=ASKS, flight=RATES))
     assert "Nowhere" in ahead(canned(flight=RATES))
 
@@ -294,6 +294,20 @@ def test_excuses():
     said = "* peer, ours: it crashed (ask alone, on all cores, p50, µs; asks, 64 in flight, per second)"
     assert said in excuses(run)
     assert "" == excuses(canned())
+
+
+def test_excuses_of_a_whole_table():
+    """A contender without any figure of a table names the table, not each of its figures."""
+    run = canned()
+    for figure in ("between_p50", "between_p99", "between_tell", "flight"):
+        run.excuse(figure, "peer", "not written for it")
+    assert "(asks, 64 in flight, per second; One worker to another)" in excuses(run)
+
+
+def test_in_short():
+    """Each figure with a chart has the limit, ours, and the best of the others."""
+    cells = [[cell.strip() for cell in row.strip("|").split("|")] for row in short(canned(flight=RATES)).splitlines()]
+    assert ["asks, 64 in flight, per second", "100", "150", "peer 90"] in cells
 
 
 def test_reasons_are_discreet():
