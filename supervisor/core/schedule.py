@@ -19,7 +19,7 @@ import msgspec
 from actors.bounds import is_time, shown, words
 from actors.errors import UsageError
 
-CLOCK_SET: Final = 3600.0  # seconds by which a clock may be set back without a repeated run
+CLOCK_SET: Final = 3600.0  # seconds by which a clock may be set back without a repeated run of cron
 
 _LEAST: Final = 0.01  # seconds between two runs
 _ANY_DAY: Final = datetime(2024, 1, 1, tzinfo=UTC)
@@ -140,11 +140,15 @@ class Schedule(msgspec.Struct, frozen=True):
         return max(due, now) if self.kind is ScheduleKind.CRON else due
 
     def reset(self, after: float, now: float) -> float:
-        """The latest time dealt with, once the clock may have been set.
+        """The latest time dealt with, once the clock may have been set back.
 
-        Set back by less than CLOCK_SET, it repeats no run; by more, the schedule begins anew.
+        `every` goes on from now: it counts what passes. `at` that has run stays so. Else a clock that was set back by
+        less than CLOCK_SET repeats no run; by more, the schedule begins anew.
         """
-        return now if after > now + CLOCK_SET else after
+        if self.kind is ScheduleKind.EVERY:
+            return min(after, now)
+        ran = self.kind is ScheduleKind.AT and after == self.seconds
+        return now if after > now + CLOCK_SET and not ran else after
 
     def __str__(self) -> str:
         match self.kind:

@@ -100,11 +100,28 @@ def test_the_next_time_is_always_later(minutes):
 
 
 def test_a_clock_that_is_set_back():
-    """By a little it repeats no run; by more, the schedule begins anew from now."""
-    schedule = Schedule.every(60)
+    """By a little cron repeats no run; by more, it begins anew from now."""
+    schedule = Schedule.cron("* * * * *")
     assert schedule.reset(10_000.0, 10_000.0 - 100) == 10_000.0
     assert schedule.reset(10_000.0, 1000.0) == 1000.0
     assert schedule.reset(1000.0, 10_000.0) == 1000.0
+
+
+@pytest.mark.parametrize("back", [0.0, 100.0, 3500.0, 86400.0])
+def test_every_goes_by_the_time_that_passes(back):
+    """A clock that is set back, by however much, does not make a heartbeat pause."""
+    schedule, now = Schedule.every(60), 1e9 - back
+    assert schedule.next_after(schedule.reset(1e9, now)) == now + 60
+    assert schedule.reset(1e9, 1e9 + 10) == 1e9
+
+
+@pytest.mark.parametrize("back", [100.0, 86400.0, 1e9])
+def test_at_that_has_run_does_not_come_again(back):
+    """Also where a machine without a clock of its own begins in 1970; one that has not run yet still comes."""
+    schedule = Schedule.at(datetime(2026, 12, 1, tzinfo=UTC))
+    ran = schedule.caught_up(schedule.seconds, schedule.seconds + 5)
+    assert schedule.next_after(schedule.reset(ran, ran - back)) is None
+    assert schedule.next_after(schedule.reset(ran + 2e8, ran - 2 * 86400)) == schedule.seconds
 
 
 @pytest.mark.parametrize(

@@ -114,14 +114,15 @@ async def test_once_is_once(bench):
 
 
 async def test_a_clock_that_is_set_back(bench):
-    """By a little, nothing is repeated; by a year, it does not stand still for a year."""
+    """By a little or by a year: it does not stand still."""
     start = bench.clock.now
     await bench.root.schedule("tick", "a", Note(1), Schedule.every(60))
     assert await bench.at(start + 60) == [1]
     assert await bench.at(start - 60) == [1]
-    assert await bench.at(start + 61) == [1]
-    assert await bench.at(start - 1e6) == [1]
-    assert await bench.at(start - 1e6 + 60) == [1, 1]
+    assert await bench.at(start - 1) == [1]
+    assert await bench.at(start) == [1, 1]
+    assert await bench.at(start - 1e6) == [1, 1]
+    assert await bench.at(start - 1e6 + 60) == [1, 1, 1]
 
 
 async def test_the_same_schedule_again_goes_on(bench):
