@@ -20,6 +20,9 @@ from actors.event import close_fd
 from actors.ipc.box_cells import BOOT, CELL, LANES
 
 GIVEN: Final = 1024  # messages given to the process last, of which delivery tag and number are kept
+LAYOUT: Final = (
+    1  # of what a file says after its daemon's death: one more where that lies elsewhere, or means another thing
+)
 
 
 class BoxFile:
@@ -97,8 +100,11 @@ class BoxFile:
 
 
 def boot_number() -> int:
-    """A number that is another one after each boot of the machine; 0 where that is not known."""
+    """A number that is another one after each boot of the machine, and of each LAYOUT; 0 where that is not known.
+
+    So of a box that a daemon of another version left is known what is known after a boot: nothing.
+    """
     try:
-        return int(Path("/proc/sys/kernel/random/boot_id").read_text().strip().replace("-", "")[:16], 16)
+        return int(Path("/proc/sys/kernel/random/boot_id").read_text().strip().replace("-", "")[:16], 16) ^ LAYOUT
     except (OSError, ValueError):
         return 0

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import errno
+import mmap
 import os
 import shutil
+import struct
 
 import pytest
 
@@ -51,6 +53,37 @@ def test_after_a_boot_it_says_nothing(tmp_path, monkeypatch):
     (left,) = Boxes(tmp_path).left("/root/a")
     assert (None, False) == (left.progress, left.pooled)
     left.file.write_bytes(b"broken")
+    assert Boxes(tmp_path).left("/root/a")[0].progress is None
+    box.close()
+
+
+def test_what_a_file_says_lies_where_it_lay(tmp_path):
+    """A daemon reads the boxes that one of another version left: where this fails, LAYOUT is one more."""
+    boxes = Boxes(tmp_path)
+    box = BlackBox(2, BoxFile(boxes.unkept()))
+    (file,) = tmp_path.iterdir()
+    cells = [0] * (file.stat().st_size // 8)
+    cells[6], cells[7] = box_file.boot_number(), 2  # BOOT, LANES
+    cells[8:12] = 5, 4, 1000, 3  # BEGUN, DONE, SINCE, HANDLER of the first lane
+    cells[16:20] = 6, 6, 900, 2  # and of the second
+    behind_counters = -(-(mmap.PAGESIZE + 8 + 256 * (256 + 2 * 4 * 8)) // mmap.PAGESIZE) * mmap.PAGESIZE // 8
+    cells[behind_counters : behind_counters + 4] = 5, 71, 6, 72  # delivery tags and numbers of what it was given
+    boxes.of("/root/a", "/root/a", 1).write_bytes(struct.pack(f"{len(cells)}Q", *cells))
+    (left,) = Boxes(tmp_path).left("/root/a")
+    assert (6, {5}, {5: 71, 6: 72}) == (left.progress.begun, set(left.progress.active), left.given)
+    assert box_file.LAYOUT == 1
+    box.close()
+
+
+def test_a_box_of_another_layout_says_nothing(tmp_path, monkeypatch):
+    """As after a boot: a daemon was killed, and the next one is of another version."""
+    boxes = Boxes(tmp_path)
+    file = BoxFile(boxes.unkept())
+    box = BlackBox(1, file)
+    file.keep(boxes.of("/root/a", "/root/a", 1))
+    box.recorder.begin(1, 1, 1000)
+    assert Boxes(tmp_path).left("/root/a")[0].progress is not None
+    monkeypatch.setattr(box_file, "LAYOUT", 2)
     assert Boxes(tmp_path).left("/root/a")[0].progress is None
     box.close()
 
