@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, Final, NamedTuple
 
 from actors.protocol.protocol import protocol_of
@@ -87,7 +88,8 @@ class Durability:
         await self._store.open()
         try:
             self.boxes = Boxes(self._store.boxes)
-            self.boxes.clear()
+            with _boxes_read():
+                self.boxes.clear()
             await self.prepare(spec, self._root)
             wanted = {self._name(path) for path in self._prepared}
             return [summary for summary in await self._store.mailboxes() if summary.mailbox not in wanted]
@@ -104,7 +106,9 @@ class Durability:
         for at, child in durable_in(spec, path):
             name = self._name(at)
             await self.left(at)
-            recovered, left = await self._store.recover(name), self.boxes.left(at)
+            recovered = await self._store.recover(name)
+            with _boxes_read():
+                left = self.boxes.left(at)
             rows, more = await self._first(name, left, child.mailbox) if recovered.waiting else ([], False)
             self._prepared[at] = Prepared(recovered, rows, more, left)
 
@@ -178,6 +182,18 @@ class Durability:
     def _name(self, path: str) -> str:
         """The name of a mailbox in the store: its path below the root."""
         return path.removeprefix(f"{self._root}/")
+
+
+@contextmanager
+def _boxes_read() -> Iterator[None]:
+    """What black boxes say is read: without it, what was begun could be begun twice."""
+    try:
+        yield
+    except OSError as error:
+        raise StoreError(
+            f"{error.filename} cannot be read: {error.strerror}. It says what was being handled when the last daemon "
+            f"died, so nothing is started. Where it never can be read again, delete it: then that is not known"
+        ) from error
 
 
 def durable_in(spec: AnySpec, path: str) -> Iterator[tuple[str, ChildSpec]]:

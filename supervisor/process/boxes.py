@@ -71,13 +71,29 @@ class Boxes:
         return self._directory / f"{_digest(mailbox)}.{_digest(path)}.{self._run}.{life}.box"
 
     def left(self, mailbox: str) -> list[LeftBox]:
-        """The boxes of lives in former runs, of all that have served a mailbox."""
-        files = self._directory.glob(f"{_digest(mailbox)}.*.box")
-        return [_read(file) for file in sorted(files) if f".{self._run}." not in file.name]
+        """The boxes of lives in former runs, of all that have served a mailbox.
+
+        Raises:
+            OSError: one cannot be read now, so it is not known what was begun.
+        """
+        begin = f"{_digest(mailbox)}."
+        names = [name for name in self._names(".box") if name.startswith(begin) and f".{self._run}." not in name]
+        return [_read(self._directory / name) for name in names]
 
     def clear(self) -> None:
-        """Delete what former runs had for processes without a durable actor."""
-        drop(file for file in self._directory.glob("*.tmp") if not file.name.startswith(self._run))
+        """Delete what former runs had for processes without a durable actor.
+
+        Raises:
+            OSError: the directory cannot be read.
+        """
+        drop(self._directory / name for name in self._names(".tmp") if not name.startswith(self._run))
+
+    def _names(self, end: str) -> list[str]:
+        """The names of files in the directory; none where it is gone. `Path.glob` has none where it cannot be read."""
+        try:
+            return sorted(name for name in os.listdir(self._directory) if name.endswith(end))  # noqa: PTH208 - names
+        except FileNotFoundError:
+            return []
 
 
 def drop(files: Iterable[Path]) -> None:
@@ -88,10 +104,7 @@ def drop(files: Iterable[Path]) -> None:
 
 
 def _read(file: Path) -> LeftBox:
-    try:
-        left = _left_by_the_dead(file)
-    except OSError:
-        left = None
+    left = _left_by_the_dead(file)
     mailbox, path, *_ = file.name.split(".")
     progress, given = (None, dict[int, int]()) if left is None else left
     return LeftBox(file, progress, given, path != mailbox)

@@ -7,13 +7,17 @@ import mmap
 import os
 import shutil
 import struct
+from pathlib import Path
 
 import pytest
 
 from actors.ipc import box_file
 from actors.ipc.blackbox import BlackBox
 from actors.ipc.box_file import BoxFile
+from supervisor import ChildSpec, Supervisor
 from supervisor.process.boxes import Boxes, drop
+from supervisor.store import SQLiteStore, StoreError
+from tests.support.counters import Counter
 
 
 def test_the_next_run_reads_what_a_life_was_doing(tmp_path):
@@ -85,6 +89,30 @@ def test_a_box_of_another_layout_says_nothing(tmp_path, monkeypatch):
     assert Boxes(tmp_path).left("/root/a")[0].progress is not None
     monkeypatch.setattr(box_file, "LAYOUT", 2)
     assert Boxes(tmp_path).left("/root/a")[0].progress is None
+    box.close()
+
+
+@pytest.mark.parametrize("unread", ["directory", "box"])
+async def test_what_cannot_be_read_is_not_taken_for_nothing(tmp_path, monkeypatch, unread):
+    """What a box says is begun would be begun once more: the start is refused, and the next one reads it."""
+    store = SQLiteStore(tmp_path / "shop.db")
+    tree = Supervisor(ChildSpec(Counter, name="a", durable=True), name="root", store=store)
+    boxes = Boxes(store.boxes)
+    store.boxes.mkdir()
+    file = BoxFile(boxes.unkept())
+    box = BlackBox(1, file)
+    file.keep(boxes.of("/root/a", "/root/a", 1))
+
+    def refuse(*_):
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE), str(store.boxes))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(*((os, "listdir", refuse) if unread == "directory" else (Path, "read_bytes", refuse)))
+        with pytest.raises(StoreError, match=r"shop.db-boxes cannot be read: Too many open files. It says what was"):
+            await tree.__aenter__()
+    await store.open()
+    await store.close()
+    assert len(Boxes(store.boxes).left("/root/a")) == 1
     box.close()
 
 
