@@ -8,7 +8,7 @@ Runs on the loop's thread.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Final, NamedTuple
 
@@ -54,19 +54,26 @@ class Durability:
         root: path of the tree.
         loop: of the tree.
         trouble: told of a transaction that is not stored, with the path of its actor.
+        unclaimed: told of states that no process will load, with the mailbox and the names of their processes.
 
     Attributes:
         boxes: the black boxes of its durable actors; once it is open.
     """
 
     def __init__(
-        self, store: Store, root: str, loop: asyncio.AbstractEventLoop, trouble: Callable[[str, StoreError], None]
+        self,
+        store: Store,
+        root: str,
+        loop: asyncio.AbstractEventLoop,
+        trouble: Callable[[str, StoreError], None],
+        unclaimed: Callable[[str, Sequence[str]], None],
     ) -> None:
         self.boxes: Boxes
         self._store = store
         self._root = root
         self._loop = loop
         self._trouble = trouble
+        self._unclaimed = unclaimed
         self._prepared: dict[str, Prepared] = {}
         self._mailboxes: dict[str, StoredMailbox] = {}
         self._closed = False
@@ -111,6 +118,7 @@ class Durability:
                 left = self.boxes.left(at)
             rows, more = await self._first(name, left, child.mailbox) if recovered.waiting else ([], False)
             self._prepared[at] = Prepared(recovered, rows, more, left)
+            self._tell_unclaimed(name, recovered, child)
 
     async def left(self, path: str) -> None:
         """Wait until all is stored that an actor has left which is gone from the tree.
@@ -121,6 +129,13 @@ class Durability:
         former = self._mailboxes.get(path)
         if former is not None:
             await former.settled()
+
+    def _tell_unclaimed(self, name: str, recovered: RecoveredMailbox, spec: ChildSpec) -> None:
+        """A pool that has another size, or is one process now, has states that nobody loads."""
+        members = ("",) if spec.size == 1 else spec.members()
+        left = sorted(recovered.states.keys() - set(members))
+        if left:
+            self._unclaimed(name, left)
 
     async def _first(self, name: str, left: list[LeftBox], window: int) -> tuple[list[StoredMessage], bool]:
         """The first messages of a mailbox, and whether there are others: all that lives before may have begun."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from actors.exits import ExitKind, ExitReason, ExitReport
@@ -191,6 +191,12 @@ class Reports:
         why = "no durable actor has this path: it was renamed or removed; root.store.move(...) or .discard(...) it"
         fields = {"mailbox": mailbox, "waiting": waiting, "dead_letters": dead_letters, "detail": why}
         self._write("warning", "mailbox.unclaimed", fields)
+
+    def states_unclaimed(self, mailbox: str, members: Sequence[str]) -> None:
+        """The store has states of processes that a durable actor of the tree does not have."""
+        why = "size= of its spec was another one, and these states are not loaded; with that size they are"
+        names = [member or "the one of size=1" for member in members]
+        self._write("warning", "states.unclaimed", {"mailbox": mailbox, "members": names, "detail": why})
 
     def store_failed(self, mailbox: str, error: Exception) -> None:
         """A transaction of a mailbox was not stored; it is tried again."""

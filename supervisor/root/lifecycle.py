@@ -130,13 +130,14 @@ class Lifecycle:
 
     async def _enter_with(self, store: Store) -> None:
         """Open the store, then enter; what it kept for mailboxes that the tree has no more is told."""
-        self._durability = durability.Durability(store, self.path, self._home.loop, self._reports.store_failed)
+        reports = self._reports
+        self._durability = durability.Durability(
+            store, self.path, self._home.loop, reports.store_failed, reports.states_unclaimed
+        )
         left = await self._durability.open(self.spec)
         try:
             for summary in left:
-                self._reports.mailbox_unclaimed(
-                    summary.mailbox, summary.waiting + summary.delayed, summary.dead_letters
-                )
+                reports.mailbox_unclaimed(summary.mailbox, summary.waiting + summary.delayed, summary.dead_letters)
             await self._enter()
         except BaseException:
             await self._durability.close()

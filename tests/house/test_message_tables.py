@@ -257,6 +257,7 @@ async def test_reports(logs):
     reports.node_failed("n1", "words")
     reports.node_lost("n1", "words")
     reports.mailbox_unclaimed("a", 5, 1)
+    reports.states_unclaimed("a", ["", "a/1"])
     reports.store_failed("a", OSError("words"))
     reports.schedule_failed("nightly", "a", "words")
     reports.message_dead_lettered(

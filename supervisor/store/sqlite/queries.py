@@ -143,7 +143,11 @@ class Queries:
         )
         execute("DELETE FROM outcome WHERE mailbox = ?", (source,))
         execute("UPDATE dead_letter SET mailbox = ? WHERE mailbox = ?", (target, source))
-        execute("UPDATE OR IGNORE state SET mailbox = ? WHERE mailbox = ?", (target, source))
+        states = execute("SELECT member FROM state WHERE mailbox = ?", (source,)).fetchall()
+        self._connection.executemany(
+            "UPDATE OR IGNORE state SET mailbox = ?, member = ? WHERE mailbox = ? AND member = ?",
+            [(target, _renamed(member, name, to), source, member) for (member,) in states],
+        )
         execute("UPDATE mailbox SET waiting = 0 WHERE id = ?", (source,))
         self._mailboxes.change(target, waiting, 0 if highest is None else highest + shift)
         self._mailboxes.write()
@@ -162,3 +166,14 @@ class Queries:
         execute("DELETE FROM mailbox WHERE id = ?", (mailbox,))
         self._mailboxes.forget()
         return waited + delayed
+
+
+def _renamed(member: str, mailbox: str, to: str) -> str:
+    """The name of a process in another mailbox: in a pool it begins with the pool's, `parser/0` in `parsers/parser`."""
+    pool, slash, number = member.rpartition("/")
+    return f"{_child(to)}/{number}" if slash and pool == _child(mailbox) else member
+
+
+def _child(mailbox: str) -> str:
+    """The name of the child that has a mailbox."""
+    return mailbox.rpartition("/")[2]

@@ -19,7 +19,7 @@ from supervisor.process.boxes import LeftBox
 from supervisor.specs import ChildSpec
 from supervisor.store import SQLiteStore
 from supervisor.store.records import StoredMessage
-from supervisor.store.writes import AcceptTells
+from supervisor.store.writes import AcceptTells, SaveState
 from tests.support.ledgers import Charge, Ledger, Show
 from tests.support.stored import accept, seqs
 
@@ -45,7 +45,7 @@ def box(progress, given=None):
 async def test_what_is_read_first(tmp_path, monkeypatch, left, window, last, more):
     monkeypatch.setattr(durability, "FIRST", 3)
     store = SQLiteStore(tmp_path / "shop.db")
-    tree = Durability(store, "/root", asyncio.get_running_loop(), lambda *_: None)
+    tree = Durability(store, "/root", asyncio.get_running_loop(), lambda *_: None, lambda *_: None)
     spec = ChildSpec(Ledger, name="ledger", durable=True, mailbox=window)
     await tree.open(spec)
     await store.commit(accept("ledger", *range(1, 21)))
@@ -53,6 +53,29 @@ async def test_what_is_read_first(tmp_path, monkeypatch, left, window, last, mor
     await tree.prepare(spec, "/root/ledger")
     prepared = tree._prepared["/root/ledger"]
     assert (list(range(1, last + 1)), more) == (seqs(prepared.rows), prepared.more)
+    await tree.close()
+
+
+@pytest.mark.parametrize(
+    ("kept", "size", "told"),
+    [
+        ([""], 1, []),
+        (["ledger/0", "ledger/1"], 2, []),
+        ([""], 2, [("ledger", [""])]),
+        (["ledger/0", "ledger/1", "ledger/2"], 2, [("ledger", ["ledger/2"])]),
+        (["", "ledger/0"], 1, [("ledger", ["ledger/0"])]),
+    ],
+)
+async def test_a_state_that_no_process_loads_is_told(tmp_path, kept, size, told):
+    """The pool had another size, or the actor was none."""
+    heard = []
+    store = SQLiteStore(tmp_path / "shop.db")
+    tree = Durability(store, "/root", asyncio.get_running_loop(), lambda *_: None, lambda *states: heard.append(states))
+    spec = ChildSpec(Ledger, name="ledger", durable=True, size=size)
+    await tree.open(spec)
+    await store.commit([SaveState("ledger", member, "Book", b"", 1.0) for member in kept])
+    await tree.prepare(spec, "/root/ledger")
+    assert told == heard
     await tree.close()
 
 

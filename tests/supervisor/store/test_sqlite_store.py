@@ -331,6 +331,15 @@ async def test_a_mailbox_moves(store):
         await store.move("new", "new")
 
 
+async def test_the_states_of_a_pool_move(store):
+    """Each process of the other pool has the one of its number, whatever the pools' names."""
+    kept = [SaveState("shop/old", member, "S", b"%d" % at, 1.0) for at, member in enumerate(["", "old/0", "old/11"])]
+    await store.commit(kept)
+    await store.move("shop/old", "new")
+    states = {member: state.data for member, state in (await store.recover("new")).states.items()}
+    assert states == {"": b"0", "new/0": b"1", "new/11": b"2"}
+
+
 async def test_a_mailbox_moves_there_and_back(store):
     """Any number of times: what waits keeps its order, a key its message, and numbers stay small."""
     await store.commit(accept("books", *range(1, 4)))
