@@ -1,16 +1,16 @@
 """Signatures: what `inspect` knows of a function, without importing it for a plain one.
 
 The answers are inspect's. A plain function is read from its code object, so that an actor's process need not import
-inspect and its dependencies; a wrapped, bound or marked function is left to inspect.
+inspect and its dependencies; a wrapped, bound or marked function is left to inspect. Nor does it call `compile`, with
+whose first call a process gets all that `ast` is made of; so no annotation is postponed here.
 """
-
-from __future__ import annotations
 
 from collections.abc import Callable
 from types import (
     BuiltinFunctionType,
     CodeType,
     FunctionType,
+    GenericAlias,
     MethodDescriptorType,
     SimpleNamespace,
     UnionType,
@@ -98,7 +98,7 @@ def annotations_of(function: Callable[..., Any]) -> dict[str, Any]:
         return found
 
 
-def signature_of(function: Callable[..., Any], *, follow_wrapped: bool = True) -> Signature:
+def signature_of(function: Callable[..., Any], *, follow_wrapped: bool = True) -> "Signature":
     """The signature of a function, with its annotations as in `annotations_of`."""
     import inspect  # noqa: PLC0415 - see the module's docstring
 
@@ -142,7 +142,18 @@ def evaluated(function: Callable[..., Any], name: str, annotation: Any) -> Any:
         Exception: it cannot be evaluated: a name that is not defined, text that is no Python, a type that stands where
             none may.
     """
-    return get_type_hints(SimpleNamespace(__annotations__={name: annotation}), globals_of(function))[name]
+    names = globals_of(function)
+    meant = _quickly(annotation, names) if isinstance(annotation, str) else annotation
+    return get_type_hints(SimpleNamespace(__annotations__={name: meant}), names)[name]
+
+
+def _quickly(annotation: str, names: dict[str, Any]) -> Any:
+    """What the text of an annotation means, where that is surely a type; the text, where typing has to look at it."""
+    try:
+        meant = eval(annotation, names)  # noqa: S307 - as typing does: it is code of the function's own module
+    except Exception:
+        return annotation
+    return meant if meant is None or isinstance(meant, (type, GenericAlias, UnionType)) else annotation
 
 
 def globals_of(function: Callable[..., Any]) -> dict[str, Any]:

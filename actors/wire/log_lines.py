@@ -6,9 +6,9 @@ LONGEST, and what is not a record is text.
 One pipe carries everything a life writes, so it has one order. Lines of Python's streams and loggers are *records*:
 one line that begins with a mark and is written in one piece. Output of C libraries and child processes is text. No
 mark occurs inside a record, so a record is also found behind an unfinished line of text.
-"""
 
-from __future__ import annotations
+Annotations are not postponed here: msgspec would compile each of them, in every process.
+"""
 
 from collections.abc import Callable, Iterator
 from typing import Final

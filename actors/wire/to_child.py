@@ -7,9 +7,9 @@ only after it, so no decoder knows both.
 
 `StartActor` comes once, on a spare after any number of `Preload`; then `Deliver`, `TellBatch`, `AskBatch`, `Bulk`,
 `Cancel`, `Recall`, `Credit`, `Items`, `Stop`, `AskHealth`, `Load`, `Answer`. Pure.
-"""
 
-from __future__ import annotations
+Annotations are not postponed here: msgspec would compile each of them, in every process.
+"""
 
 from typing import Final, Generic, TypeVar
 

@@ -3,8 +3,8 @@
 It starts what `multiprocessing.get_context("spawn")` starts, with the same arguments, descriptors and resource
 tracker. Left out are the daemon's main module, which a process imports only if its actor needs it, `typing_extensions`,
 which msgspec would import, and the rule that a daemonic process starts none: these processes end with their daemon in
-any case. From CPython 3.15 on, what multiprocessing and msgspec import is imported when it is used; all other imports
-are as the user has set them.
+any case. From CPython 3.14 on, what multiprocessing and msgspec import and an idle actor does not use is imported when
+it is used (`actors.lazy`); all other imports are as the user has set them.
 
 multiprocessing has no hook for what it sends to a process, so the one function that gathers and sends it is rewritten
 here from multiprocessing's own parts. multiprocessing itself is not changed.
@@ -29,7 +29,7 @@ from typing import Any, Final
 
 from actors.errors import UsageError
 from actors.event import close_fd
-from actors.lazy import MODE, MainFunction
+from actors.lazy import OPENING, MainFunction
 from actors.queue.pickling import PROTOCOL
 from supervisor.system.pipe_budget import fit
 
@@ -38,13 +38,6 @@ _STANDARD: Final = {
     *("init_main_from_name", "init_main_from_path"),
 }
 """What `multiprocessing.spawn.get_preparation_data` gathers."""
-
-
-_LAZILY: Final = (
-    f"import sys; {MODE} = sys.get_lazy_imports(); len(sys._current_frames()) == 1 and sys.set_lazy_imports('all'); "
-)
-"""Stands before multiprocessing's own line from CPython 3.15 on: a process uses half of what that imports.
-`MainFunction` ends it, before any other module is imported. A process in which a tool runs a thread is left alone."""
 
 
 def main_module() -> dict[str, bytes]:
@@ -246,9 +239,9 @@ def _command(name: str, tracker: int | None, read: int) -> list[str]:
     """The command line of a process of that name, which reads from that descriptor."""
     command = spawn.get_command_line(tracker_fd=tracker, pipe_handle=read)
     if not getattr(sys, "frozen", False):  # where freeze_support reads all of it
-        if sys.version_info >= (3, 15) and not _tools_add():
+        if not _tools_add():
             program = command.index("-c") + 1
-            command[program] = _LAZILY + command[program]
+            command[program] = OPENING + command[program]
         command.append(f"actor {name}")  # for `ps`; multiprocessing reads what is before it
     return command
 
