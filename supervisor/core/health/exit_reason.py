@@ -58,7 +58,7 @@ _TAKEN: Final = "its exit code was taken by another part of the daemon"
 _OVERWRITTEN: Final = "a wild write in its process hit its black box, so what it was doing is not known"
 
 _FATAL: Final = "Fatal Python error: "
-_SITE: Final = re.compile(r'^Current thread .*\n  File "(.*)", line (\d+) in (.*)$', re.MULTILINE)
+_SITE: Final = re.compile(r'^(?:Current thread|Stack) .*\n  File "(.*)", line (\d+) in (.*)$', re.MULTILINE)
 _MAX_LINE: Final = 300  # characters of one line
 
 

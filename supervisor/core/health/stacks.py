@@ -22,7 +22,7 @@ def of_the_actor(stacks: str) -> str:
 def of_the_fault(stacks: str) -> str:
     """What was written at a fatal fault without the heartbeat thread, unless the fault is in that."""
     parts = stacks.split("\n\n")
-    return "\n\n".join(part for part in parts if _HEARTBEAT not in part or part.startswith("Current thread"))
+    return "\n\n".join(part for part in parts if _HEARTBEAT not in part or not part.startswith("Thread "))
 
 
 def without_their_start(stacks: str) -> str:

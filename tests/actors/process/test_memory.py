@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 import sys
+import sysconfig
 from pathlib import Path
 
 import pytest
@@ -30,6 +31,9 @@ def test_the_peak():
 
 
 @pytest.mark.skipif(not platform.libc_ver()[0].startswith("glibc"), reason="another allocator")
+@pytest.mark.skipif(
+    sysconfig.get_config_var("Py_GIL_DISABLED"), reason="a free-threaded build has no use for C's malloc"
+)
 def test_freed_memory_is_given_back():
     """Also below a block that is still in use, where C's library keeps it otherwise."""
     size = 64 * 1024 * 1024

@@ -21,6 +21,17 @@ Current thread 0x00007f0000000000 (most recent call first):
 
 Extension modules: one, two (total: 2)
 """
+FREE_THREADED = """\
+Fatal Python error: Segmentation fault
+
+<Cannot show all threads while the GIL is disabled>
+Stack (most recent call first):
+  File "/srv/shop/parser.py", line 12 in parse
+  File "/srv/shop/parser.py", line 40 in <module>
+
+Current thread's C stack trace (most recent call first):
+  Binary file "/usr/bin/python3.14t", at _Py_DumpStack+0x2e [0x56210f30983e]
+"""
 SHADOWED = (
     "it imported /x/msgspec.py in place of the msgspec that this daemon has; rename that file, or put its directory at "
     "the end of sys.path"
@@ -156,6 +167,7 @@ def words(type_name, message="", where="in A.a"):
         ),
         (end(-11), "killed: SIGSEGV, segmentation fault"),
         (end(-11, text=FAULT), "killed: SIGSEGV, segmentation fault in parse (shop/parser.py:12)"),
+        (end(-11, text=FREE_THREADED), "killed: SIGSEGV, segmentation fault in parse (shop/parser.py:12)"),
         (end(-11, text=DUMP + FAULT), "killed: SIGSEGV, segmentation fault in parse (shop/parser.py:12)"),
         (end(-11, text=DUMP), "killed: SIGSEGV, segmentation fault"),
         (end(-11, text="Fatal Python error: \xff"), "killed: SIGSEGV, segmentation fault"),
@@ -247,4 +259,8 @@ def test_native_stack():
     assert FAULT.rstrip() == native_stack(beside)
     inside = f"Fatal Python error: Aborted\n\nCurrent thread 0x1 (most recent call first):\n{heartbeat}"
     assert inside == native_stack(inside)
+    free_threaded = inside.replace(
+        "Current thread 0x1", "<Cannot show all threads while the GIL is disabled>\nStack", 1
+    )
+    assert free_threaded == native_stack(free_threaded)
     assert native_stack("") is None
