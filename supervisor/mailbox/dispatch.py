@@ -98,8 +98,7 @@ class Dispatcher:
         if shared_queue is not None and shared_queue.unsettled == 1:
             self.dispatch()
         else:
-            self.due = True
-            self._home.loop.call_soon(self.dispatch)
+            self._plan()
 
     def after_turn(self) -> None:
         """Dispatch at the end of this turn of the loop, when everything that its supervisor decided has been done.
@@ -107,8 +106,11 @@ class Dispatcher:
         A message that comes back or moves is not given to a member that the same decision stops.
         """
         if not self.due:
-            self.due = True
-            self._home.loop.call_soon(self.dispatch)
+            self._plan()
+
+    def _plan(self) -> None:
+        self._home.loop.call_soon(self.dispatch)
+        self.due = True  # now: a caller at the end of its stack or memory plans nothing, and the next one does
 
     def accepted(self, queue: MessageQueue) -> None:
         """A queue has one message more: dispatch now when the batch is full, or nothing else is in progress."""

@@ -774,6 +774,23 @@ async def test_bytes_of_an_actor_for_one_that_is_down(box):
 # ---- pools
 
 
+async def test_a_sender_at_the_end_of_its_stack_stops_no_other(box, monkeypatch):
+    """Where its call cannot plan what happens next, the call of the next sender does."""
+    life = box.live()
+    box.ref.tell_nowait(Add(1))  # given at once; those that follow wait for the end of the turn
+    with monkeypatch.context() as patch:
+        patch.setattr(asyncio.get_running_loop(), "call_soon", raise_recursion_error)
+        with pytest.raises(RecursionError):
+            box.ref.tell_nowait(Add(2))
+    box.ref.tell_nowait(Add(3))
+    await at_rest()
+    assert 3 == len(life.received)
+
+
+def raise_recursion_error(*_: object) -> None:
+    raise RecursionError
+
+
 async def test_a_pool_shares_fairly():
     """Each free member gets the next message, none hoards."""
     box = Box(members=("a/0", "a/1"))
