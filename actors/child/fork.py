@@ -12,13 +12,11 @@ import faulthandler
 import os
 import sys
 from collections.abc import Callable
-from typing import Final
 
 from actors.ipc.blackbox import BlackBox
 from actors.ipc.channel import Channel
 from actors.process.diagnostics import DUMP_SIGNAL
-
-EXIT_RAISED: Final = 1  # exit code of a copy whose handler raised
+from actors.process.tracebacks import ActorFailed
 
 
 class Copies:
@@ -51,11 +49,8 @@ class Copies:
         """Exit if this process is a copy; an exception of its handler goes to stderr."""
         if not self.is_copy:
             return
-        code = EXIT_RAISED
-        if isinstance(error, SystemExit):
-            code = error.code if isinstance(error.code, int) else EXIT_RAISED if error.code else 0
-        elif error is None:
-            code = 0
-        else:
+        if error is None:
+            os._exit(0)
+        if not isinstance(error, SystemExit):
             sys.excepthook(type(error), error, error.__traceback__)
-        os._exit(code)
+        os._exit(ActorFailed("in a copy", error).exit_code)

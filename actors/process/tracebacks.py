@@ -25,6 +25,7 @@ _OTHER_LOOP: Final = "attached to a different loop"
 _LOOPS: Final = "an actor's event loop runs in its async methods alone: make this one async, and await there"
 _FROZEN: Final = "<frozen importlib"
 
+_TOO_LARGE: Final = 2**63  # no C long: Python exits with -1 then
 EXIT_FAILED: Final = 1  # exit code of a life whose own code raised; its crash report says what
 
 
@@ -47,7 +48,11 @@ class ActorFailed(Exception):
         if not isinstance(self.error, SystemExit):
             return EXIT_FAILED
         code = self.error.code
-        return 0 if code is None else code & 0xFF if isinstance(code, int) else EXIT_FAILED
+        if code is None:
+            return 0
+        if not isinstance(code, int):
+            return EXIT_FAILED
+        return (code if abs(code) < _TOO_LARGE else -1) & 0xFF
 
     def crash_report(self) -> CrashReport:
         """The crash report of this failure."""

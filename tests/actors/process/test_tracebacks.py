@@ -154,6 +154,10 @@ def test_what_asyncio_says_of_loops(said, words):
         (SystemExit("bye"), 1),
         (SystemExit(""), 1),
         (SystemExit(False), 0),
+        (SystemExit(-1), 255),
+        (SystemExit(2**32), 0),
+        (SystemExit(2**70), 255),
+        (SystemExit(-(2**70)), 255),
     ],
     ids=repr,
 )
