@@ -31,6 +31,7 @@ from supervisor.process.spares import OnSpareFailed, Spare, Spares
 from supervisor.process.spawn.spawner import Spawner
 from supervisor.process.spawn.worker_process import ACTOR, Program, WorkerProcess
 from supervisor.spawnable import check_main_guard
+from supervisor.system import broken_pipes
 from supervisor.system.memory_limit import memory_limit
 from supervisor.system.orphans import OnLost, OrphanReaper
 from supervisor.system.post_mortem import oom_witness
@@ -90,6 +91,7 @@ class ProcessLauncher:
         self._ahead = Ahead(self._begin)
         self._keeps_spares = spares != 0
         REAL.setdefault(loop, WeakSet()).add(self)
+        broken_pipes.survive(self)
         size = spare_size(spares, memory_limit())
         self._spares = Spares(size, loop, self._begin_spare, self._starts_first, on_spare_failed)
 
@@ -251,6 +253,7 @@ class ProcessLauncher:
         self._spawner.close()
         self._services.output_reader.close()
         self._services.descriptors.close()
+        broken_pipes.end(self)
 
     def _abandon(self) -> None:
         """The loop was closed first: kill and reap every process. Runs in the spawner's thread."""
@@ -261,6 +264,7 @@ class ProcessLauncher:
         self._services.output_reader.abandon()
         self._services.descriptors.abandon()
         self._orphan_reaper.abandon()
+        broken_pipes.end(self)
 
     def _begin_spare(self, name: str, lanes: int) -> WorkerProcess:
         worker = self._begin(name, lanes)

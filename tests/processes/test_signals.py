@@ -183,6 +183,55 @@ def test_a_tree_that_was_forgotten_in_a_thread(tmp_path, reading):
         assert "1" == daemon.line("LEFT"), "of its threads the main one, of its children multiprocessing's own helper"
 
 
+# ---- pipes without a reader
+
+
+WRITING = """
+import asyncio, os, signal, sys
+from pathlib import Path
+from actors import Actor, Message, handles
+from supervisor import Backoff, ChildSpec, Intensity, Supervisor
+
+class Note(Message[int]):
+    pass
+
+class Calm(Actor):
+    @handles
+    def note(self, msg: Note) -> int:
+        return 1
+
+def is_dead(pid):
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] in "ZX"
+
+async def main():
+    spec = ChildSpec(Calm, name="a", backoff=Backoff(initial=0.0, cap=0.0))
+    async with Supervisor(spec, intensity=Intensity.unlimited(), spares=0) as root:
+        for _ in range(2):
+            pid = root.which_children()[0].pid
+            os.kill(pid, signal.SIGKILL)
+            while not is_dead(pid):  # in this turn of the loop nobody hears of it
+                pass
+            root["a"].tell_nowait(Note())
+            print("ANSWERED", await root["a"].ask(Note()), flush=True)
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    asyncio.run(main())
+    print("SEEN", signal.getsignal(signal.SIGPIPE) is signal.SIG_DFL, flush=True)
+    ours, theirs = os.pipe()
+    os.close(ours)
+    os.write(theirs, b"what ends this program")
+"""
+
+
+def test_a_daemon_that_sigpipe_would_end(tmp_path):
+    """Where SIGPIPE has its default action, it ends no daemon that writes to a dead actor; after the tree it acts."""
+    with Script(tmp_path, WRITING) as daemon:
+        code, out, err = daemon.end()
+        assert ["ANSWERED 1", "ANSWERED 1", "SEEN True"] == out.splitlines(), err
+        assert -signal.SIGPIPE == code
+
+
 # ---- others who bury
 
 
