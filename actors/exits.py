@@ -282,3 +282,4 @@ _SPOKEN_OTHERWISE: Final = ("eu", "one", "uni", "use", "usa", "url", "uri", "uui
 MAX_CLASS_NAME: Final = 1024  # characters of the name of a class
 MAX_BASES: Final = 64  # names of the class of one exception and of its bases
 EXIT_ORPHANED: Final = 70  # exit code of a process whose daemon is gone (BSD's EX_SOFTWARE)
+EXIT_CUT: Final = 76  # of one that an exception has interrupted in the middle of a frame (BSD's EX_PROTOCOL)

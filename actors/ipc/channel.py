@@ -2,18 +2,22 @@
 
 No other process holds an end, so end of file means that the daemon is gone.
 
+The daemon would read what follows half a frame as its other half. So where an exception interrupts a send, of a system
+call without memory or of a signal's handler, this process ends.
+
 Runs in the actor's process, in the thread that runs the actor.
 """
 
 from __future__ import annotations
 
 import os
+import sys
 import threading
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final, NoReturn
 
 from actors.errors import UsageError
-from actors.exits import EXIT_ORPHANED
+from actors.exits import EXIT_CUT, EXIT_ORPHANED
 from actors.ipc.pipes import Duplex
 from actors.wire.framing import (
     HEADER,
@@ -93,7 +97,7 @@ class Channel:
     def send(self, frame: bytes, attachments: Sequence[Carried] = ()) -> None:
         """Send the attachments of a frame, then the frame; blocks while the daemon does not read.
 
-        When the daemon is gone, this process exits.
+        When the daemon is gone, or an exception interrupts this, the process exits.
 
         Raises:
             UsageError: it is larger than the daemon accepts; nothing was sent.
@@ -111,6 +115,10 @@ class Channel:
                     self.duplex.send_all(memoryview(data)[sent:])
         except ConnectionError:
             os._exit(EXIT_ORPHANED)
+        except UsageError:  # in a fork, which has written nothing
+            raise
+        except BaseException as error:
+            _leave(error)
 
     def _send_large(self, frame: bytes, attachments: Sequence[Carried]) -> None:
         size = len(frame)
@@ -135,6 +143,10 @@ class Channel:
                 self.duplex.send_all(frame)
         except ConnectionError:
             os._exit(EXIT_ORPHANED)
+        except UsageError:  # in a fork, which has written nothing
+            raise
+        except BaseException as error:
+            _leave(error)
 
     def abandon(self) -> None:
         """Close it, in a fork of the actor's process; whatever would use it is refused."""
@@ -149,6 +161,13 @@ class Channel:
     def fileno(self) -> int:
         """The descriptor that is readable when something arrives, for event loops."""
         return self.duplex.fileno()
+
+
+def _leave(error: BaseException) -> NoReturn:
+    try:
+        sys.excepthook(type(error), error, error.__traceback__)
+    finally:
+        os._exit(EXIT_CUT)
 
 
 def _refuse(*_: object) -> NoReturn:

@@ -96,14 +96,17 @@ class Descriptors:
 
         Raises:
             UsageError: the daemon cannot be reached.
+            OSError: the system refuses it, or a signal's handler has raised this.
         """
         sock = self._connected()
         while True:
             try:
                 send_descriptor(sock, attachment)
+            except ConnectionError:
+                os._exit(EXIT_ORPHANED)
             except OSError as error:
                 if error.errno not in FULL:
-                    os._exit(EXIT_ORPHANED)
+                    raise
                 time.sleep(_PAUSE)
             else:
                 return

@@ -10,7 +10,7 @@ import pytest
 from actors import ActorCrashed
 from supervisor import Backoff, ChildSpec, Intensity, Supervisor
 from tests.support.relatives import Beget, Leave, Parent
-from tests.support.vandals import Overwrite, Pid, Ruin, Vandal
+from tests.support.vandals import Overwrite, Pid, Ruin, SendHalf, Vandal
 from tests.support.waiting import Watch, alive, until
 
 pytestmark = pytest.mark.processes
@@ -32,6 +32,21 @@ async def stalls():
     ticking = asyncio.create_task(tick())
     yield longest
     ticking.cancel()
+
+
+async def test_a_system_without_memory_takes_half_a_frame():
+    """The life ends, and says why; its asker hears of it, siblings answer. Nothing is read as the other half."""
+    specs = [ChildSpec(Vandal, name=name, backoff=Backoff(initial=0.0, cap=0.0)) for name in "ab"]
+    async with Supervisor(*specs, intensity=Intensity.unlimited()) as root:
+        watch = Watch(root)
+        first, sibling = await root["a"].ask(Pid()), await root["b"].ask(Pid())
+        with pytest.raises(ActorCrashed):
+            await root["a"].ask(SendHalf("b"), timeout=20)
+        report = await watch.exited("a")
+        assert "an exception interrupts while it sends" in report.reason.detail
+        assert "Cannot allocate memory" in str(report)
+        assert first != await root["a"].ask(Pid(), timeout=20)
+        assert sibling == await root["b"].ask(Pid(), timeout=20)
 
 
 @pytest.mark.parametrize("reading", ["thread", "loop"])

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import itertools
 import os
 import signal
 from multiprocessing import resource_tracker
 from pathlib import Path
 
 from actors import Actor, Message, handles
-from tests.support.inside import box_of
+from tests.support.inside import box_of, channel_of
 from tests.support.taking_time import sleep_forever
 
 
@@ -25,6 +27,16 @@ class Pid(Message[int]):
     pass
 
 
+class Heavy(Message[None]):
+    load: bytes
+
+
+class SendHalf(Message[int]):
+    """Send a heavy message to that actor, of which the system takes a part, and catch what that raises."""
+
+    to: str
+
+
 class Vandal(Actor):
     @handles
     def pid(self, msg: Pid) -> int:
@@ -36,6 +48,25 @@ class Vandal(Actor):
         for at in range(len(box.cells)):
             box.cells[at] = msg.value
         os._exit(3)
+
+    @handles
+    def heavy(self, msg: Heavy) -> None:
+        pass
+
+    @handles
+    def send_half(self, msg: SendHalf) -> int:
+        duplex, calls = channel_of(self).duplex, itertools.count(1)
+        send = duplex.send
+
+        def fail_once(data: bytes | bytearray | memoryview) -> int:
+            if next(calls) == 2:
+                raise OSError(errno.ENOMEM, os.strerror(errno.ENOMEM))
+            return send(data)
+
+        duplex.send = fail_once
+        with contextlib.suppress(OSError):
+            self.context.actor(msg.to).tell_nowait(Heavy(bytes(50_000)))
+        return os.getpid()
 
     @handles
     def ruin(self, msg: Ruin) -> None:

@@ -9,7 +9,7 @@ import re
 import signal
 from typing import Final
 
-from actors.exits import EXIT_ORPHANED, ExitKind, ExitReason
+from actors.exits import EXIT_CUT, EXIT_ORPHANED, ExitKind, ExitReason
 from supervisor.core.health.life_end import LifeEnd
 from supervisor.core.health.stacks import of_the_fault, without_their_start
 
@@ -45,7 +45,7 @@ _CODES: Final = {
     73: "EX_CANTCREAT, cannot create a file",
     74: "EX_IOERR, input or output failed",
     75: "EX_TEMPFAIL, try again later",
-    76: "EX_PROTOCOL, protocol error",
+    EXIT_CUT: "EX_PROTOCOL; an actor that an exception interrupts while it sends leaves with it, see its stderr",
     77: "EX_NOPERM, permission denied",
     78: "EX_CONFIG, wrong configuration",
     120: "Python could not flush its output",
@@ -174,7 +174,7 @@ def _way(end: LifeEnd) -> str:
         return ": it left in the middle of a message, by os._exit or from C code"
     if end.exit_code == 1:
         return ": an uncaught error; its standard error may say which"
-    if end.exit_code in {EXIT_ORPHANED, 120} or end.goodbye or (end.exit_code == 0 and end.stop_asked):
+    if end.exit_code in {EXIT_ORPHANED, EXIT_CUT, 120} or end.goodbye or (end.exit_code == 0 and end.stop_asked):
         return ""
     return ": it left by os._exit or from C code"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import threading
@@ -10,7 +11,7 @@ import pytest
 
 from actors.errors import FrameTooLarge
 from actors.event import SafeEvent
-from actors.exits import EXIT_ORPHANED
+from actors.exits import EXIT_CUT, EXIT_ORPHANED
 from actors.ipc.channel import CHUNK, JOIN_BELOW, Channel
 from actors.ipc.pipes import Duplex
 from actors.wire.framing import MAX_FRAME, Framer, header
@@ -126,3 +127,33 @@ def test_a_daemon_that_is_gone_ends_the_process():
         process.join()
         process.close()
         begun.close()
+
+
+def ring(*_: object) -> None:
+    raise TimeoutError("the handler of a signal raised this")
+
+
+def send_until_the_alarm(end: Duplex) -> None:
+    channel = Channel(end)
+    signal.signal(signal.SIGALRM, ring)
+    with contextlib.suppress(TimeoutError):
+        signal.setitimer(signal.ITIMER_REAL, 0.05)
+        channel.send(bytes(1_000_000))  # nobody reads
+
+
+@pytest.mark.processes
+def test_half_a_frame_ends_the_process(capfd):
+    """What interrupts a send is on stderr, and nothing follows half a frame: the exit code says so."""
+    daemon, child = Duplex.pair()
+    process = SPAWN.Process(target=send_until_the_alarm, args=(child,), daemon=True)
+    process.start()
+    child.close()
+    try:
+        process.join(DEADLINE)
+        assert EXIT_CUT == process.exitcode
+        assert "the handler of a signal raised this" in capfd.readouterr().err
+    finally:
+        process.kill()
+        process.join()
+        process.close()
+        daemon.close()
