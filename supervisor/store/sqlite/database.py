@@ -53,6 +53,7 @@ class Database:
         self._path = path
         self._sync: Sync = sync
         self._keep_keys = keep_keys
+        self._passed = _Passed()
         self._ownership: Ownership | None = None
         self._connection: sqlite3.Connection | None = None
         self._log = path.with_name(f"{path.name}-wal")
@@ -66,6 +67,11 @@ class Database:
         """See `Store.boxes`."""
         return self._path.with_name(f"{self._path.name}-boxes")
 
+    @property
+    def oldest(self) -> float:
+        """Outcomes of keys that were settled before are not kept any more."""
+        return self._passed.now - self._keep_keys
+
     def open(self) -> None:
         """Take the file.
 
@@ -73,6 +79,7 @@ class Database:
             StoreBusy, StoreError: it cannot be used.
         """
         self._ownership = Ownership(self._path)
+        self._passed = _Passed()
         try:
             _create(self._path)
             _check_names(self._path)
@@ -212,7 +219,7 @@ class Database:
         apply(connection, self._mailboxes, (write for group in groups for write in group))
         now = time.time()
         if not 0 <= now - self._swept < _SWEEP:
-            swept = connection.execute(_SWEEP_OLD, (now - self._keep_keys, _SWEPT)).rowcount
+            swept = connection.execute(_SWEEP_OLD, (self.oldest, _SWEPT)).rowcount
             if swept < _SWEPT:
                 self._swept = now
 
@@ -302,6 +309,18 @@ class Database:
                 f"log has cannot be written into {self._path.name} yet. End that program"
             )
         self._disconnect()
+
+
+class _Passed:
+    """The time of the wall, as far as it has passed since this was made: a clock that is set forward ages nothing."""
+
+    def __init__(self) -> None:
+        self._offset = time.time() - time.monotonic()
+
+    @property
+    def now(self) -> float:
+        """Seconds since the epoch."""
+        return min(time.time(), time.monotonic() + self._offset)
 
 
 def _nothing(connection: sqlite3.Connection) -> None:

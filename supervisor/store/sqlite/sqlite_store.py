@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -61,7 +60,6 @@ class SQLiteStore:
         check_time(f"keep_keys of {path}", keep_keys)
         self._path = Path(os.path.realpath(path))
         self._sync = sync
-        self._keep_keys = keep_keys
         self._database = Database(self._path, sync, keep_keys)
         self._thread: StoreThread | None = None
 
@@ -126,7 +124,7 @@ class SQLiteStore:
 
     async def find_key(self, mailbox: str, key: str) -> KnownKey | None:
         """See `Store.find_key`."""
-        return await self._read(lambda queries: queries.find_key(mailbox, key, time.time() - self._keep_keys))
+        return await self._read(lambda queries: queries.find_key(mailbox, key, self._database.oldest))
 
     async def mailboxes(self) -> list[MailboxSummary]:
         """See `Store.mailboxes`."""

@@ -6,6 +6,7 @@ import asyncio
 import stat
 import threading
 import time
+from types import SimpleNamespace
 
 import pytest
 
@@ -13,6 +14,7 @@ from actors.errors import UsageError
 from supervisor.store import SQLiteStore, StoreError
 from supervisor.store.errors import NoSuchRecord
 from supervisor.store.records import KnownKey, MailboxSummary, RecoveredMailbox, StoredState
+from supervisor.store.sqlite import database
 from supervisor.store.sqlite.database import Database
 from supervisor.store.writes import (
     Accept,
@@ -213,6 +215,20 @@ async def test_a_key_is_free_as_soon_as_its_outcome_is_too_old(path):
     assert await store.find_key("ledger", "order-42") is None
     await store.commit(accept("ledger", 2, key="order-42"))
     assert await store.find_key("ledger", "order-42") == KnownKey(2, None, None)
+    await store.close()
+
+
+async def test_a_clock_that_is_set_forward_makes_no_key_old(path, monkeypatch):
+    """As on a machine that learns the time after its daemon has started: the same key is not handled again."""
+    store = SQLiteStore(path, keep_keys=3600)
+    await store.open()
+    await store.commit(accept("ledger", 1, key="order-42"))
+    await store.commit(settle("ledger", 1, outcomes=[outcome("order-42", settled_at=time.time())]))
+    set_forward = SimpleNamespace(time=lambda: time.time() + 1e7, monotonic=time.monotonic)
+    monkeypatch.setattr(database, "time", set_forward)
+    store._database._swept = 0.0
+    await store.commit(accept("ledger", 2, key="order-43"))
+    assert await store.find_key("ledger", "order-42") is not None
     await store.close()
 
 
