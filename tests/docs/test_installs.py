@@ -17,6 +17,7 @@ PROGRAM = re.compile(r"^```python\n(# ([\w/]+)\.py\n.*?)^```", re.MULTILINE | re
 INSTALLS = re.compile(r"pip install ([^`\n]+)")
 PAGES = [page for page in sorted((ROOT / "docs").rglob("*.md")) if "pip install" in page.read_text()]
 OURS = {"actors", "supervisor"}
+BLOCK = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 
 def canonical(name: str) -> str:
@@ -28,14 +29,19 @@ def imported(text: str) -> set[str]:
     """The modules from elsewhere that the page's complete programs import."""
     programs = PROGRAM.findall(text)
     known = OURS | set(sys.stdlib_module_names) | {name.partition("/")[0] for _, name in programs}
-    names: set[str] = set()
-    for code, _ in programs:
-        for node in ast.walk(ast.parse(code)):
-            if isinstance(node, ast.Import):
-                names.update(alias.name for alias in node.names)
-            elif isinstance(node, ast.ImportFrom) and node.module:
-                names.add(node.module)
+    names = {name for code, _ in programs for name in imports_of(code)}
     return {name for name in names if name.partition(".")[0] not in known}
+
+
+def imports_of(code: str) -> set[str]:
+    """The modules that a block imports."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(code)):
+        if isinstance(node, ast.Import):
+            names.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names.add(node.module)
+    return names
 
 
 def package(module: str) -> str:
@@ -61,4 +67,14 @@ def installed(text: str) -> set[str]:
 def test_what_its_programs_import_is_installed(page):
     text = page.read_text()
     packages = {canonical(package(module)) for module in imported(text) if module != "opentelemetry"}  # a namespace
+    assert packages <= installed(text)
+
+
+@pytest.mark.parametrize("page", sorted((ROOT / "docs").rglob("*.md")), ids=lambda page: page.stem)
+def test_what_its_blocks_import_is_installed(page):
+    """Pieces of programs, too; the modules of the reader's own are of no distribution here."""
+    text = page.read_text()
+    modules = {module for code in BLOCK.findall(text) for module in imports_of(code)}
+    theirs = metadata.packages_distributions().keys() - OURS - {"opentelemetry"}
+    packages = {canonical(package(module)) for module in modules if module.partition(".")[0] in theirs}
     assert packages <= installed(text)
