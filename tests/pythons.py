@@ -1,9 +1,9 @@
 """Pythons: the whole suite on each CPython that is there, and the table of what was run where.
 
 `python -m tests.pythons python3.12 python3.14` makes an environment for each, runs the suite in it, and writes one row
-of docs/how-to/where-it-runs.md. Without arguments it takes all of 3.11 to 3.15 that are on the PATH. Rows of other
-versions stay. ENVIRONMENTS names the folder of the environments, build/pythons otherwise; what failed stands there in
-VERSION.xml.
+of docs/how-to/where-it-runs.md. Without arguments it takes all of 3.11 to 3.15 that are on the PATH, free-threaded
+ones (3.14t) too. Rows of other versions stay. ENVIRONMENTS names the folder of the environments, build/pythons
+otherwise; what failed stands there in VERSION.xml.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from tests.support import figures
 from tests.support.figures import PLACES, ROOT
 
 BUILD = Path(os.environ.get("ENVIRONMENTS", ROOT / "build" / "pythons"))
-KNOWN = tuple(f"python3.{minor}" for minor in range(11, 16))
+KNOWN = (*(f"python3.{minor}" for minor in range(11, 16)), "python3.14t", "python3.15t")
+VERSION = "import platform, sys; print(platform.python_version() + sys.abiflags)"  # 3.14.7t where it is free-threaded
 HEAD = ("CPython", "passed", "skipped", "failed")
 TREE = ("actors", "supervisor", "benchmarks", "examples", "tests")  # compiled: else each process compiles its imports
 REPORT = ("-o", "junit_family=xunit1")  # with the properties that tests record
@@ -37,7 +38,7 @@ def main(pythons: list[str]) -> int:
 
 def run(python: str) -> tuple[str, str, str, str]:
     """Run the suite on one Python: the row that it is in the table."""
-    version = output(python, "-c", "import platform; print(platform.python_version())")
+    version = output(python, "-c", VERSION)
     own = BUILD / version / "bin" / "python"
     if not own.exists():
         subprocess.run([python, "-m", "venv", str(BUILD / version)], check=True)
@@ -80,9 +81,10 @@ def write(row: tuple[str, ...]) -> None:
     figures.write({"pythons": "\n".join(f"| {' | '.join(cells)} |" for cells in lines)}, PLACES)
 
 
-def of_minor(version: str) -> tuple[int, ...]:
-    """3.14 of 3.14.2, as numbers."""
-    return tuple(int(part) for part in version.split(".")[:2])
+def of_minor(version: str) -> tuple[int, int, bool]:
+    """3.14 of 3.14.2, as numbers, and whether it is free-threaded."""
+    major, minor = version.split(".")[:2]
+    return int(major), int(minor), version.endswith("t")
 
 
 if __name__ == "__main__":
