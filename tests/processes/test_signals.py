@@ -212,7 +212,7 @@ async def main():
             while not is_dead(pid):  # in this turn of the loop nobody hears of it
                 pass
             root["a"].tell_nowait(Note())
-            print("ANSWERED", await root["a"].ask(Note()), flush=True)
+            print("ANSWERED", await root["a"].ask(Note(), timeout=60), flush=True)
 
 if __name__ == "__main__":
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
