@@ -277,7 +277,9 @@ class Mailbox:
             self._settlement.lost(loss, report)
         if self.consumers.down:
             for seq in sorted(self._settlement.fail_if_down):
-                asker, _ = self._settlement.askers[seq]
+                asker, queue = self._settlement.askers[seq]
+                if queue.flights.holder(seq) is not None:  # a life that leaves handles it
+                    continue
                 self.dispatcher.withdraw(seq, Fate.FAILED_WHEN_DOWN)
                 one = asker.at(seq) if isinstance(asker, AskPart) else asker
                 one.failed(self.unserved_error())

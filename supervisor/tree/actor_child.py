@@ -226,8 +226,9 @@ class ActorChild:
         self.pool.retired.discard(self._name)
         self.mailbox.open()
         self.mailbox.add_member(self._name)
-        for down in self.pool.retired:  # they may have been the last members before
-            self.mailbox.remove_member(down)
+        living = self.pool.members.keys() - self.pool.retired
+        for name in set(self.mailbox.consumers.names) - living:  # the last member before, which may be forgotten now
+            self.mailbox.remove_member(name)
 
     def _start_actor(self, life: int) -> StartActor:
         template = self.pool.template

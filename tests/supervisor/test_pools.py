@@ -439,6 +439,47 @@ async def test_one_member_of_a_pool_that_was_terminated_is_restarted(routing):
             assert {f"p/{member}"} == {one.name for one in everybody}
 
 
+@pytest.mark.parametrize("routing", MODES)
+async def test_the_last_member_of_a_pool_that_was_terminated_is_forgotten(routing):
+    """It was added and never ready. No message waits for it when the pool is started again."""
+    launcher = quick()
+    launcher.plan("/root/p/2", OnStart.HANG, on_stop=OnStop.IGNORE)
+    async with tree(pool(2, routing), launcher=launcher) as root:
+        growing = asyncio.create_task(root.resize("p", 3))
+        await at_rest()
+        stopping = asyncio.create_task(root.terminate_child("p"))
+        await until(lambda: {"p/0": "stopped", "p/1": "stopped", "p/2": "stopping"} == states(root))
+        launcher.life("/root/p/2").exit()
+        await stopping
+        with pytest.raises(StartFailed, match="p/2"):
+            await growing
+        await root.restart_child("p")
+        assert {"p/0": "running", "p/1": "running"} == states(root)
+        everybody = await taken(root["p"], 60, lambda number: f"k{number}")
+        assert {"p/0", "p/1"} == {one.name for one in everybody}
+
+
+@pytest.mark.parametrize("routing", MODES)
+async def test_an_ask_that_does_not_wait_is_in_the_hands_of_a_member_that_stops(routing):
+    """The other member is gone already, and no life takes messages: it is answered all the same, as it had begun."""
+    launcher = ScriptedLauncher()
+    launcher.plan("/root/p/0", on_stop=OnStop.IGNORE)
+    async with tree(pool(2, routing), launcher=launcher) as root:
+        asks = [asyncio.create_task(root["p"].ask(Take(f"k{number}"), when_down="fail")) for number in range(8)]
+        await at_rest()
+        life = launcher.life("/root/p/0")
+        stopping = asyncio.create_task(root.terminate_child("p"))
+        await until(lambda: states(root)["p/1"] == "stopped")
+        await at_rest()
+        assert 0 < len(life.received) == sum(not ask.done() for ask in asks)
+        for message in life.received:
+            finish(life, message, handler_of(life, None))
+        life.exit()
+        await stopping
+        answers = await asyncio.gather(*asks, return_exceptions=True)
+        assert len(life.received) == sum(not isinstance(answer, ActorCrashed) for answer in answers)
+
+
 async def test_a_pool_with_a_gap_gets_another_size():
     """A member that was deleted leaves a gap, which counts as a place."""
     async with tree(pool(3), launcher=quick()) as root:
