@@ -41,7 +41,9 @@ def check_importable(actor: type[Actor]) -> None:
             a module that no other process finds.
     """
     if not (isinstance(actor, type) and issubclass(actor, Actor)):
-        raise UsageError(f"{shown(actor)} is no Actor class; write class Name(Actor): ... and pass the class itself")
+        raise UsageError(
+            f"{shown(actor)} is not an Actor class; write class Name(Actor): ... and pass the class itself"
+        )
     if "<locals>" in actor.__qualname__:
         function = actor.__qualname__.split(".<locals>")[0]
         raise UsageError(

@@ -162,7 +162,7 @@ def test_what_cannot_work_is_said_in_one_line(tree, tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         for options, words in (
-            (["--path", tmp_path / "nowhere"], "nowhere is no directory"),
+            (["--path", tmp_path / "nowhere"], "nowhere is not a directory"),
             (["--path", empty], "there is no Python file below"),
             (["--path", tree, "--serve", "--port", port], "address already in use"),
             (["--path", tree, "--db", no_index], "file is not a database"),

@@ -66,7 +66,7 @@ def _why(program: str, error: BaseException) -> str:
     if isinstance(error, FileNotFoundError) and os.path.exists(program):  # noqa: PTH110 - pathlib is not imported
         return ", whose first line names an interpreter that is missing"
     if isinstance(error, OSError) and error.errno == errno.ENOEXEC:
-        return ", which is no program: a script begins with #! and its interpreter"
+        return ", which is not a program: a script begins with #! and its interpreter"
     return ""
 
 

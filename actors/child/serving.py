@@ -48,7 +48,7 @@ def find_class(start: StartActor) -> type[Actor]:
     for name in start.qualname.split("."):
         found = getattr(found, name)
     if not (isinstance(found, type) and issubclass(found, Actor)):
-        raise TypeError(f"{start.module}:{start.qualname} is no Actor class in this process")
+        raise TypeError(f"{start.module}:{start.qualname} is not an Actor class in this process")
     return found
 
 
@@ -130,7 +130,7 @@ def _new(cls: type[Actor], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Act
     made = new(cls, *args, **kwargs)
     if not isinstance(made, cls):
         kind = with_article(type(made).__qualname__)
-        raise UsageError(f"its __new__ returned {kind}, which is no {cls.__qualname__}")
+        raise UsageError(f"its __new__ returned {kind}, which is not a {cls.__qualname__}")
     return made
 
 

@@ -124,7 +124,7 @@ class Shared(SharedValue):
             words, item = _words_of(kind), kind.itemsize * prod(inner)
         if size is not None:
             if not item or extent[0] % item:
-                raise UsageError(f"{extent[0]} bytes are no whole number of {dtype} of {item} bytes each")
+                raise UsageError(f"{extent[0]} bytes are not a whole number of {dtype} of {item} bytes each")
             extent = (extent[0] // item,)
         extent += inner
         total = item * prod(extent[: len(extent) - len(inner)])
@@ -164,7 +164,7 @@ class Shared(SharedValue):
             flat = numpy.frombuffer(view, dtype) if view.nbytes else numpy.empty(0, dtype)
             array: np.ndarray[Any, Any] = flat.reshape(self.shape)
         except (TypeError, ValueError, SyntaxError) as error:
-            raise UsageError(f"{self!r} is no such array: {error}") from None
+            raise UsageError(f"{self!r} is not such an array: {error}") from None
         return array
 
     def __len__(self) -> int:
@@ -186,7 +186,7 @@ class Shared(SharedValue):
         array = self.array()
         if dtype is not None and array.dtype != dtype:
             if copy is False:
-                raise ValueError(f"a Shared of {array.dtype} is no {dtype} without a copy")
+                raise ValueError(f"a Shared of {array.dtype} is not a {dtype} without a copy")
             array = array.astype(dtype)
         elif copy:
             array = array.copy()

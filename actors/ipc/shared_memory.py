@@ -73,7 +73,7 @@ class Segment(SharedAttachment):
             file = os.fstat(fd)
         except OSError as error:
             close_fd(fd)
-            raise UsageError(f"a descriptor that came is no shared memory: {error}") from None
+            raise UsageError(f"a descriptor that came is not shared memory: {error}") from None
         if seals & _seals() != _seals() or file.st_size != size:
             close_fd(fd)
             raise UsageError(

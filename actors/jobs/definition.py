@@ -205,11 +205,13 @@ def definition_of(function: object) -> JobDefinition:
     if not isinstance(definition, JobDefinition):
         if not callable(function):
             raise UsageError(
-                f"{shown(function)} is no job: pass the function and then its arguments, run(parse, 'a.py'), not what "
-                f"it returns"
+                f"{shown(function)} is not a job: pass the function and then its arguments, run(parse, 'a.py'), not "
+                f"what it returns"
             )
         name = getattr(function, "__qualname__", None) or shown(function)
-        raise UsageError(f"{name} is no job; write @job above a function at the top level of a module, and annotate it")
+        raise UsageError(
+            f"{name} is not a job; write @job above a function at the top level of a module, and annotate it"
+        )
     return definition
 
 

@@ -85,16 +85,16 @@ def _check_message(where: str, member: Any) -> None:
     if not _is_message(member):
         if getattr(member, "__module__", "builtins") == "builtins":  # int, None, list[Ping]
             raise UsageError(
-                f"{where} handles {getattr(member, '__qualname__', member)}, which is no message; annotate "
+                f"{where} handles {getattr(member, '__qualname__', member)}, which is not a message; annotate "
                 f"message classes alone, each a class It(Message[ReplyType]): ..."
             )
         if not isinstance(member, type) or member is Any:  # a TypeVar, a NewType
             raise UsageError(
-                f"{where} handles {getattr(member, '__name__', member)}, which is no class; annotate the message "
+                f"{where} handles {getattr(member, '__name__', member)}, which is not a class; annotate the message "
                 f"classes that it handles: A | B"
             )
         raise UsageError(
-            f"{where} handles {getattr(member, '__qualname__', member)}, which is no subclass of Message; "
+            f"{where} handles {getattr(member, '__qualname__', member)}, which is not a subclass of Message; "
             f"write class {getattr(member, '__name__', 'It')}(Message[ReplyType]): ..."
         )
     settings = member.__struct_config__

@@ -154,7 +154,7 @@ def no_message(value: object) -> str:
     if isinstance(value, type) and issubclass(value, Message):
         name = value.__qualname__
         return f"{name} is the class of a message, not a message: send an instance, {name}(...)"
-    return f"{with_article(type(value).__qualname__)} is no message: send instances of Message subclasses"
+    return f"{with_article(type(value).__qualname__)} is not a message: send instances of Message subclasses"
 
 
 def checked(message: Message[Any], check: Callable[[bytes], object]) -> EncodedMessage:
@@ -289,8 +289,8 @@ def _handler(
         )
     if item is not None and not streams:
         raise UsageError(
-            f"{message.__qualname__} promises a stream, but {where} is no generator; yield the items, or promise one "
-            f"reply: class {message.__qualname__}(Message[ReplyType])"
+            f"{message.__qualname__} promises a stream, but {where} is not a generator; yield the items, or promise "
+            f"one reply: class {message.__qualname__}(Message[ReplyType])"
         )
     unset = [name for name, value in _defaults(message) if value is msgspec.UNSET]
     if unset:

@@ -85,7 +85,7 @@ def state_codec(actor: type) -> StateCodec | None:
     if saved != loaded:
         raise UsageError(f"{name}.save returns {_named(saved)} and {name}.load takes {_named(loaded)}; {_HOW}")
     if saved is type(None):
-        raise UsageError(f"{name}.save returns None, which is no state; {_HOW}")
+        raise UsageError(f"{name}.save returns None, which is not a state; {_HOW}")
     try:
         unknown = unknown_type(saved)
     except (TypeError, NameError) as error:

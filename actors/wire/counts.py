@@ -44,7 +44,7 @@ def encoded(path: str, name: str, labels: Mapping[str, object]) -> bytes:
     """
     if not isinstance(name, str) or not _good_name(name):
         raise UsageError(
-            f"context.count in {path}: {shown(name)} is no name for a counter; it begins with a letter and has "
+            f"context.count in {path}: {shown(name)} is not a name for a counter; it begins with a letter and has "
             f"letters, digits and underscores, and names that begin with {' or '.join(RESERVED)} are the library's"
         )
     for label in labels:

@@ -45,7 +45,7 @@ def options() -> Options:
 def main() -> int:
     wanted = options()
     if not wanted.path.is_dir():
-        sys.exit(f"codesearch: {wanted.path} is no directory")
+        sys.exit(f"codesearch: {wanted.path} is not a directory")
     files = walk(wanted.path)
     if not files:
         sys.exit(f"codesearch: there is no Python file below {wanted.path}")

@@ -117,7 +117,7 @@ def _checked(event: EventLike) -> EventLike:
     if isinstance(event, AsyncEvent):
         return event.underlying_event()
     if not all(callable(getattr(event, name, None)) for name in ("set", "clear", "is_set")):
-        raise UsageError(f"{shown(event)} is no event; pass a SafeEvent or a multiprocessing.Event")
+        raise UsageError(f"{shown(event)} is not an event; pass a SafeEvent or a multiprocessing.Event")
     return event
 
 

@@ -48,8 +48,8 @@ class RayCluster:
             raise UsageError("RayCluster needs Ray, which is not installed: pip install 'actor-supervisor[ray]'")
         if isinstance(self.address, str) and self.address.startswith("ray://"):
             raise UsageError(
-                f"address {self.address!r} is of Ray's client, which is no machine of the cluster; run the daemon on "
-                "one, with address='auto'"
+                f"address {self.address!r} is of Ray's client, which is not a machine of the cluster; run the daemon "
+                "on one, with address='auto'"
             )
         if self.address is not None and not _is_address(self.address):
             raise UsageError(f"address must be 'auto', 'local' or 'host:port', it is {shown(self.address)}")

@@ -77,7 +77,7 @@ async def resize(root: Engine, name: str, size: int) -> str:
     """
     child = _child(root, name)
     if not isinstance(child.engine.children[child.members[0]], ActorChild):
-        raise UsageError(f"{child.path} is no actor and no pool, and has no size")
+        raise UsageError(f"{child.path} is neither an actor nor a pool, and has no size")
     await child_management.resize(root, child.path, size)
     return f"{child.path} has {size} process{'' if size == 1 else 'es'}"
 

@@ -36,7 +36,7 @@ def read_request(data: bytes) -> Request:
     try:
         request: Request = _requests.decode(data)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise BadFrame(f"this is no request that this daemon knows: {error}") from None
+        raise BadFrame(f"this is not a request that this daemon knows: {error}") from None
     return request
 
 

@@ -58,7 +58,7 @@ def mailbox_of(root: Engine, name: str) -> Mailbox:
     found = named(root, name)
     child = found.engine.children[found.members[0]] if found.members else None
     if not isinstance(child, ActorChild):
-        raise UsageError(f"{found.path} takes no messages: it is no actor")
+        raise UsageError(f"{found.path} takes no messages: it is not an actor")
     if child.mailbox.path != found.path:
         raise UsageError(f"{found.path} is one process of the pool {child.mailbox.path}; send to the pool")
     return child.mailbox
@@ -85,7 +85,8 @@ def read(mailbox: Mailbox, message: str, body: str) -> Message[Any]:
         fields = msgspec.json.decode(body or "{}", type=_fields_of(cls), dec_hook=from_plain)
         return cls(**{name: getattr(fields, name) for name in fields.__struct_fields__})
     except (msgspec.MsgspecError, UnicodeDecodeError, TypeError, ValueError) as error:
-        raise UsageError(f"this is no {cls.__qualname__}: {error}; it is {signature(found[0])}{_where(cls)}") from None
+        how = signature(found[0])
+        raise UsageError(f"this is not a {cls.__qualname__}: {error}; it is {how}{_where(cls)}") from None
 
 
 def _way(handler: Handler) -> str:

@@ -198,7 +198,7 @@ def _remove_dead(path: Path) -> None:
         UsageError: a daemon listens there, or it is no socket.
     """
     if not stat.S_ISSOCK(path.lstat().st_mode):
-        raise UsageError(f"control={str(path)!r}: this file is there and is no socket; name another path")
+        raise UsageError(f"control={str(path)!r}: this file is there and is not a socket; name another path")
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as caller:
         caller.setblocking(False)
         try:
@@ -229,7 +229,7 @@ def _not_ours(folder: Path) -> str:
     except OSError as error:
         return f"cannot be looked at ({error.strerror})"
     if not stat.S_ISDIR(found.st_mode):
-        return "is no directory"
+        return "is not a directory"
     if found.st_uid != os.geteuid():
         return f"belongs to the user {found.st_uid}"
     if stat.S_IMODE(found.st_mode) & 0o077:

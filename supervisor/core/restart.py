@@ -36,10 +36,10 @@ class Restart:
             self.policy = RestartPolicy(policy)
         except Exception:  # whatever the repr of the value raises
             raise UsageError(
-                f"Restart: {shown(policy)} is no policy; expected one of {_words(RestartPolicy)}"
+                f"Restart: {shown(policy)} is not a policy; expected one of {_words(RestartPolicy)}"
             ) from None
         if not isinstance(rules, Mapping):
-            raise UsageError(f"Restart: {shown(rules)} are no rules; write them as {{Cause.hang: 'stop', ...}}")
+            raise UsageError(f"Restart: {shown(rules)} are not rules; write them as {{Cause.hang: 'stop', ...}}")
         self.rules = tuple(_rule(cause, action) for cause, action in rules.items())
         restarts = {RestartAction.RESTART, RestartAction.RESTART_UNCOUNTED} & {rule.action for rule in self.rules}
         if self.policy is RestartPolicy.TEMPORARY and restarts:
@@ -58,11 +58,15 @@ class Restart:
 
 def _rule(cause: Cause, action: RestartAction | str) -> Rule:
     if not isinstance(cause, Cause):
-        raise UsageError(f"Restart: {shown(cause)} is no cause; write Cause.exception(...), Cause.exit_code(...), ...")
+        raise UsageError(
+            f"Restart: {shown(cause)} is not a cause; write Cause.exception(...), Cause.exit_code(...), ..."
+        )
     try:
         return Rule(cause, RestartAction(action))
     except Exception:  # as above
-        raise UsageError(f"Restart: {shown(action)} is no action; expected one of {_words(RestartAction)}") from None
+        raise UsageError(
+            f"Restart: {shown(action)} is not an action; expected one of {_words(RestartAction)}"
+        ) from None
 
 
 def _words(enum: type[StrEnum]) -> str:

@@ -119,7 +119,7 @@ class Schedule(msgspec.Struct, frozen=True):
                     return cls.cron(expression, tz)
         except ValueError:
             pass
-        raise UsageError(f"{text!r} is no schedule")
+        raise UsageError(f"not a schedule: {text!r}")
 
     def next_after(self, after: float) -> float | None:
         """The first time after another one, None when there is none."""

@@ -189,7 +189,7 @@ class Client:
             frame = framed(request)
             read_request(frame[HEAD:])
         except UnicodeEncodeError as error:
-            raise UsageError(f"{error.object!a} is no text: it has bytes that are no UTF-8") from None
+            raise UsageError(f"{error.object!a} is not a text: it has bytes that are not UTF-8") from None
         except (OverflowError, BadFrame) as error:
             raise UsageError(f"the daemon takes no such {type(request).__name__}: {error}") from None
         if len(frame) > MAX_REQUEST + HEAD:

@@ -165,7 +165,9 @@ class JobsRef(MailboxRef):
         if not isinstance(progress, bool | str):
             raise UsageError(f"progress of a map must be True, False or a text, it is {shown(progress)}")
         if not isinstance(items, AsyncIterable | Iterable):
-            raise UsageError(f"map runs {job.name} for each of several items; {shown(items)} is no iterable of them")
+            raise UsageError(
+                f"map runs {job.name} for each of several items; {shown(items)} is not an iterable of them"
+            )
         seen: job_map.Seen = nullcontext(_not_shown)
         if progress:
             seen = bars.progress_bar(items, job.name if progress is True else progress)

@@ -134,7 +134,7 @@ class Settlement:
         try:
             replies = _cut(frame.replies)
         except msgspec.MsgspecError as error:
-            raise WireError(f"the replies to message {first} and those after it are no list: {error}") from error
+            raise WireError(f"the replies to message {first} and those after it are not a list: {error}") from error
         if len(replies) != count:
             raise WireError(f"it announces {count} replies and sends {len(replies)}")
         for seq, payload in enumerate(replies, first):
@@ -324,7 +324,7 @@ class Settlement:
     def _flows(self, queue: MessageQueue, member: str, outcome: Outcome, attachments: Sequence[Carried]) -> None:
         message = queue.flights.of(member).messages.get(outcome.seq)
         if message is None or message.kind != (FEED if outcome.kind == kinds.WANT else STREAM):
-            raise WireError(f"it streams for message {outcome.seq}, which is no stream it has")
+            raise WireError(f"it streams for message {outcome.seq}, which is not a stream it has")
         asker, _ = self.askers.get(message.seq, (None, None))
         if asker is None:
             return  # the reader has gone; the cancellation is on its way

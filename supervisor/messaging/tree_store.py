@@ -190,7 +190,7 @@ class TreeStore:
     def _name(self, name: str) -> str:
         if not isinstance(name, str):
             raise UsageError(
-                f"{self._path} finds actors by name: root.store.dead_letters('ledger'); {shown(name)} is no str"
+                f"{self._path} finds actors by name: root.store.dead_letters('ledger'); {shown(name)} is not a str"
             )
         return absolute(self._path, name).removeprefix(f"{self._path}/")
 

@@ -41,7 +41,7 @@ class Children(Lifecycle):
         if self._engine is None:
             raise self._not_started()
         if not isinstance(name, str):
-            raise UsageError(f"{self.path} finds actors by name: root['indexer']; {shown(name)} is no str")
+            raise UsageError(f"{self.path} finds actors by name: root['indexer']; {shown(name)} is not a str")
         mailbox = self._tree.registry.find(absolute(self.path, name))
         actor, refs_to = mailbox.protocol.actor, self._tree.refs_to
         make: Callable[..., JobsRef] = without_methods(JobsRef, actor) if refs_to is None else refs_to(actor)

@@ -54,7 +54,7 @@ class Schedules(Lifecycle):
                 f"schedule {name!r} takes Schedule.every(...), .at(...) or .cron(...); it is {shown(schedule)}"
             )
         if not isinstance(child, str):
-            raise UsageError(f"schedule {name!r} goes to a child by its name; {shown(child)} is no str")
+            raise UsageError(f"schedule {name!r} goes to a child by its name; {shown(child)} is not a str")
         admitted = self._tree.registry.find(absolute(self.path, child)).intake.check(message)
         if admitted.packed.attachments:
             raise UsageError(f"schedule {name!r} keeps {admitted.name} in memory; send what is large as a path")

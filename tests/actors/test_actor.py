@@ -282,7 +282,7 @@ def test_there_and_back():
     ("message", "words"),
     [
         (Tagged(), ["Good does not handle Tagged", "ListsNumbers, Ping, Pong", "@handles"]),
-        ("text", ["a str is no message", "Good"]),
+        ("text", ["a str is not a message", "Good"]),
         (Ping, ["Ping is the class of a message", "Ping(...)"]),
         (Pong("x"), ["Pong", "Good", "Expected `int`, got `str`", "Pong(number='x')"]),
         (Pong(2**80), ["Pong", "Good", "serialize ints"]),

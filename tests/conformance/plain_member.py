@@ -1,4 +1,4 @@
-"""A worker of the table that is no actor: a function's process, a program, or a task of the daemon.
+"""A worker of the table that is not an actor: a function's process, a program, or a task of the daemon.
 
 It takes its orders from a file beside its book, since it has no mailbox. A program imports nothing of the project.
 """

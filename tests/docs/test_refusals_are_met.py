@@ -79,7 +79,7 @@ def no_rows(self: Actor, msg: Rows) -> list[int]:
 
 
 def feed(count: int) -> list[int]:
-    yield count  # type: ignore[misc]  # it is no job
+    yield count  # type: ignore[misc]  # it is not a job
 
 
 def read(of: type[Actor]) -> None:
@@ -98,7 +98,7 @@ MET: dict[str, tuple[Callable[[], object], str]] = {
     "an overload": (lambda: handles(overload_of(no_rows)), "@handles stands above an overload; "),
     "a stream without a generator": (
         lambda: read(type("Mine", (Actor,), {"rows": handles(no_rows)})),
-        "Rows promises a stream, but Mine.rows is no generator; yield the items, or promise one reply: class ",
+        "Rows promises a stream, but Mine.rows is not a generator; yield the items, or promise one reply: class ",
     ),
     "a property as save": (
         lambda: read(type("Mine", (Sums,), {"save": property(len), "load": lambda self, state: None})),
@@ -111,7 +111,7 @@ MET: dict[str, tuple[Callable[[], object], str]] = {
     "a job with a yield": (lambda: job(feed), "has a yield; a job has one result, return a list"),
     "rules that are no mapping": (
         lambda: Restart("permanent", [1]),  # type: ignore[arg-type]
-        " are no rules; write them as {Cause.hang: 'stop', ...}",
+        " are not rules; write them as {Cause.hang: 'stop', ...}",
     ),
     "a host that is none": (
         lambda: Ready.port(5, 80),  # type: ignore[arg-type]
@@ -147,7 +147,7 @@ async def test_refusals_of_a_tree():
     async with InlineSupervisor(ChildSpec(Sums, name="a")) as root:
         await root.schedule("nightly", "a", Add(1), Schedule.every(100.0))
         for call, words in (
-            (lambda: root[5], "/root finds actors by name: root['indexer']; 5 is no str"),
+            (lambda: root[5], "/root finds actors by name: root['indexer']; 5 is not a str"),
             (lambda: root.unschedule("x"), "/root has no schedule 'x'; it has: nightly"),
             (
                 lambda: root.schedule("nightly", "a", Add(1), 60),

@@ -18,7 +18,7 @@ ENOUGH = 4  # words in a row, by which a text is known again
 # What no program of a user's can meet: a process that sends what it must not.
 NOT_FOR_USERS = {
     "no descriptors pass in this tree",
-    "a descriptor that came is no shared memory",
+    "a descriptor that came is not shared memory",
     "a descriptor that came has",
 }
 

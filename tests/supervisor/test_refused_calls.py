@@ -51,7 +51,7 @@ async def test_times_that_are_none():
         for size in (0, -1, 2.0, math.nan, True, "2", 10**9):
             with pytest.raises(InvalidSpec, match="size: expected a whole number"):
                 await root.resize("a", size)
-        with pytest.raises(UsageError, match="5 is no str"):
+        with pytest.raises(UsageError, match="5 is not a str"):
             root[5]
         assert "z" == await ref.ask(Echo("z"), timeout=None)
 
@@ -67,7 +67,7 @@ async def test_times_that_are_none_in_an_actor():
 
 
 async def test_names_that_are_none_in_an_actor():
-    """What is no name, no ref and no topic is refused in the actor that gave it; it lives on."""
+    """What is neither a name, a ref nor a topic is refused in the actor that gave it; it lives on."""
     async with Supervisor(ChildSpec(Caller, name="b"), spares=0) as root:
         for what, why in (
             ("actor", "context.actor in /root/b takes a sibling's name or a full path; it is 5"),

@@ -401,7 +401,7 @@ async def test_names():
     ],
 )
 async def test_unknown_names(name, hint):
-    """NoSuchActor with those that come near, else with those there are; a supervisor is no actor."""
+    """NoSuchActor with those that come near, else with those there are; a supervisor is not an actor."""
     async with tree(child("indexer"), under("parsers", child("parser"))) as root:
         for look in (root.__getitem__, root.ref):
             with pytest.raises(NoSuchActor) as caught:

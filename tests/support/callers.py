@@ -20,7 +20,7 @@ class Caller(Actor):
 
     @handles
     def name(self, msg: Name) -> str:
-        """Gives a method of the context what is no name, no ref and no topic."""
+        """Gives a method of the context what is neither a name, a ref nor a topic."""
         try:
             getattr(self.context, msg.what)(*([5, msg] if msg.what == "publish" else [5]))
         except UsageError as error:

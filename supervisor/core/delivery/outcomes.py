@@ -62,7 +62,7 @@ def fate_of(message: QueuedMessage, outcome: Outcome, *, asked: bool) -> Fate:
     if outcome.kind == kinds.EXPIRED and message.deadline is None:
         raise WireError(f"it let message {message.seq} expire, which has no deadline")
     if outcome.kind == kinds.STOPPED and message.kind not in (STREAM, FEED):
-        raise WireError(f"it stopped message {message.seq}, which is no stream")
+        raise WireError(f"it stopped message {message.seq}, which is not a stream")
     if outcome.kind == kinds.CANCELLED and (asked or message.kind == TELL):
         raise WireError(f"it cancelled message {message.seq}, which was not cancelled")
     if outcome.kind == kinds.DONE and asked:
@@ -154,7 +154,7 @@ def unanswered(path: str, name: str, timeout: float | None, held: Held) -> AskTi
         how = "it has been handled, and the reply is on its way"
     elif held.staying and held.started is not None:
         begun = "its handler has left" if held.started else "it has not begun"
-        how = f"{begun}: the actor has ended, and its process stays; a thread that is no daemon may keep it"
+        how = f"{begun}: the actor has ended, and its process stays; a thread that is not a daemon may keep it"
     elif held.started:
         how = f"it is being handled{lasts}"
     elif held.started is None:

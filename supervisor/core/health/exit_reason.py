@@ -157,8 +157,8 @@ def _no_python(end: LifeEnd, code: int) -> str:
         return f"it imported {end.found_first}; rename that file, or put its directory at the end of sys.path"
     if code == 255:  # multiprocessing's word for a failed exec
         return (
-            "what multiprocessing executes could not be executed; it is no program, or the environment is larger than "
-            "the system passes on (ARG_MAX)"
+            "what multiprocessing executes could not be executed; it is not a program, or the environment is larger "
+            "than the system passes on (ARG_MAX)"
         )
     return (
         "what multiprocessing executes may be no Python (see multiprocessing.set_executable), one that cannot start, "

@@ -146,7 +146,7 @@ class Page:
         try:
             change = msgspec.json.decode(body, type=Change)
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-            return JSONResponse({"error": f"this is no change: {error}"}, 400)
+            return JSONResponse({"error": f"this is not a change: {error}"}, 400)
         return await self._answered(lambda client: DEEDS[change.verb](client, change.name))
 
     async def _answered(self, deed: Callable[[Client], str]) -> Response:

@@ -334,7 +334,7 @@ class DurableIntake(Intake):
         assert not isinstance(asker, AskPart)  # noqa: S101 - messages of a durable mailbox enter one by one
         once = handler != UNKNOWN and not self._classes.idempotent[handler]
         if handler == UNKNOWN:
-            because = f"{row.message_type} is no message of the actor any more"
+            because = f"{row.message_type} is not a message of the actor any more"
             self._bury(message, Fate.UNDECODABLE, because, row.deliveries)
             if asker is not None:
                 asker.failed(UsageError(f"{self._path}: {because}"))

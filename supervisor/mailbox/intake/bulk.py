@@ -212,7 +212,7 @@ class Bulk:
         try:
             singles = cut_array(messages)
         except msgspec.MsgspecError as error:
-            raise WireError(f"the messages of one call are no list: {error}") from error
+            raise WireError(f"the messages of one call are not a list: {error}") from error
         self._check_count(len(singles))
         parts = []
         for index, one in enumerate(singles):

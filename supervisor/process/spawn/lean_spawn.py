@@ -98,8 +98,8 @@ def check_interpreter() -> None:
     executable = os.fsdecode(spawn.get_executable() or "")
     if not (os.path.isfile(executable) and os.access(executable, os.X_OK)):
         raise UsageError(
-            f"no process can be started: multiprocessing would execute {executable!r}, which is no program that may be "
-            f"executed; name a Python with multiprocessing.set_executable(...)"
+            f"no process can be started: multiprocessing would execute {executable!r}, which is not a program that may "
+            f"be executed; name a Python with multiprocessing.set_executable(...)"
         )
 
 

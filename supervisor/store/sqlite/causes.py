@@ -24,7 +24,7 @@ _KNOWN: Final = {
         ),
     ),
     "SQLITE_NOTADB": (
-        "it is no SQLite database, or is damaged",
+        "it is not a SQLite database, or is damaged",
         "Nothing was changed. Restore a backup, or give the store another path",
     ),
     "SQLITE_CORRUPT": (

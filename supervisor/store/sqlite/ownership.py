@@ -24,7 +24,7 @@ _REMEDIES: Final = {
     errno.EROFS: "The daemon needs to write in {0.parent}",
     errno.ENAMETOOLONG: "Give {0.name} a shorter name",
     errno.ELOOP: "It is a symbolic link that leads to itself",
-    errno.EEXIST: "It is no directory: move it out of {0.parent}",
+    errno.EEXIST: "It is not a directory: move it out of {0.parent}",
     errno.ENOSPC: "Free space there",
     errno.EDQUOT: "Free space there",
 }

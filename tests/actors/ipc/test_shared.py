@@ -86,7 +86,7 @@ def test_written_in_place(size):
     assert b"abc" == shared.memoryview()[:3]
     with pytest.raises(TypeError, match="read-only"):
         shared.memoryview()[0] = 1
-    with pytest.raises(UsageError, match="no whole number"):
+    with pytest.raises(UsageError, match="not a whole number"):
         Shared.allocate(10, dtype="f8")
     two = Shared.allocate(shape=(2, size), dtype="i4")
     two.array()[1] = 5
@@ -163,7 +163,7 @@ def test_an_exception_in_the_block_closes_it():
         (lambda: Shared.allocate(8, dtype="nonsense"), "dtype='nonsense' is none of numpy's"),
         (lambda: Shared.allocate(8, dtype=3), "dtype=3 is none of numpy's"),
         (lambda: Shared.allocate(8, dtype="V0"), "items without bytes"),
-        (lambda: Shared.allocate(8, dtype="(0,)f8"), "no whole number"),
+        (lambda: Shared.allocate(8, dtype="(0,)f8"), "not a whole number"),
         (lambda: Shared.allocate(shape=4, dtype=[("a", "O")]), "references to objects"),
         (lambda: Shared.of(np.zeros(4, dtype="V0")), "items without bytes"),
         (lambda: Shared.of(np.zeros(4, dtype=[])), "items without bytes"),

@@ -108,7 +108,7 @@ def test_annotations_that_name_nothing_are_refused_when_the_job_is_used():
 
 
 def test_what_is_not_marked_is_no_job():
-    with pytest.raises(UsageError, match="test_what_is_not_marked_is_no_job is no job; write @job"):
+    with pytest.raises(UsageError, match="test_what_is_not_marked_is_no_job is not a job; write @job"):
         definition_of(test_what_is_not_marked_is_no_job)
 
 

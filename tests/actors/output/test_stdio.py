@@ -104,7 +104,7 @@ def test_a_long_line_is_one(out, heard, size, step, letter):
 
 
 def test_what_utf8_cannot_carry(out, heard):
-    """A file name that is no text is written with its bytes escaped."""
+    """A file name that is not a text is written with its bytes escaped."""
     print("caf\udce9 \N{BLACK STAR}", file=out)
     assert ["caf\\udce9 \N{BLACK STAR}"] == heard()
 

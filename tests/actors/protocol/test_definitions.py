@@ -443,7 +443,7 @@ class HandlesMap(Actor):
         (MarkedOverloads, ["MarkedOverloads.ping has marked overloads"]),
         (OnlyOverloads, ["OnlyOverloads.ping has overloads, and no method"]),
         (AnyMessage, ["AnyMessage.ping handles Message, the base of all messages", "A | B"]),
-        (OfTypeVar, ["OfTypeVar.ping handles P, which is no class", "A | B"]),
+        (OfTypeVar, ["OfTypeVar.ping handles P, which is not a class", "A | B"]),
         (ItemsUnsaid, ["Untyped does not say which items follow it", "Fed[ReplyType, ItemType]"]),
         (ItemsOfOtherType, ["ItemsOfOtherType.take takes", "Iterator[str]", "items: Iterator[int]"]),
         (ItemsAsync, ["ItemsAsync.take takes", "items: Iterator[int]"]),
@@ -454,7 +454,7 @@ class HandlesMap(Actor):
         (Unfinished, ["Unfinished is abstract", "lacks ping"]),
         (StopTakesNothing, ["StopTakesNothing.on_stop", "def on_stop(self, reason)"]),
         (StartTakesMore, ["StartTakesMore.on_start", "def on_start(self)"]),
-        (HandlesNumber, ["HandlesNumber.ping handles int", "no message"]),
+        (HandlesNumber, ["HandlesNumber.ping handles int", "not a message"]),
         (GenericMessage, ["GenericMessage.box", "Box[...]", "annotate Box itself"]),
         (GenericInUnion, ["GenericInUnion.box", "Box[...]"]),
         (MayBeUnset, ["Unset.number", "None = None"]),
@@ -655,7 +655,7 @@ class TakesInNew(Actor):
 
 async def test_what_new_may_return():
     """Its own object alone; it gets the arguments, as in Python."""
-    with pytest.raises(StartFailed, match=r"its __new__ returned a Ping, which is no Foreign"):
+    with pytest.raises(StartFailed, match=r"its __new__ returned a Ping, which is not a Foreign"):
         async with inline(Foreign):
             pass
     async with inline(TakesInNew, 7) as ref:

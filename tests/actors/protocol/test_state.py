@@ -91,7 +91,7 @@ class Unreadable(Actor):
         (OnlyLoad, "OnlyLoad has load and no save"),
         (TwoTypes, "TwoTypes.save returns int and TwoTypes.load takes str"),
         (Untyped, "Untyped.save does not say what the state is"),
-        (Nothing, "Nothing.save returns None, which is no state"),
+        (Nothing, "Nothing.save returns None, which is not a state"),
         (Async, "Async.save is async or has a yield"),
         (Unknown, "contains .*Custom, which has no codec"),
         (Flows, "Flows.save is async or has a yield"),

@@ -17,7 +17,7 @@ def test_a_series():
 
 @pytest.mark.parametrize("name", ["", "3d", "or ders", "ördërs", "actor_messages", "supervisor_x", 3, None])
 def test_bad_names(name):
-    with pytest.raises(UsageError, match=r"context.count in /root/a: .* is no name for a counter"):
+    with pytest.raises(UsageError, match=r"context.count in /root/a: .* is not a name for a counter"):
         encoded("/root/a", name, {})
 
 

@@ -344,10 +344,10 @@ def test_own_event():
 
 
 async def test_no_event():
-    """What is no event is refused with what to pass."""
+    """What is not an event is refused with what to pass."""
     with pytest.raises(UsageError, match="pass a SafeEvent"):
         AsyncEvent(object())
-    with pytest.raises(UsageError, match="is no event"):
+    with pytest.raises(UsageError, match="is not an event"):
         await await_event(42)
 
 

@@ -25,7 +25,7 @@ def test_without_ray_it_names_the_extra(monkeypatch):
         ({"address": ""}, "address must be 'auto', 'local' or 'host:port', it is ''"),
         ({"address": "head"}, "address must be 'auto', 'local' or 'host:port', it is 'head'"),
         ({"address": "head:port"}, "address must be 'auto', 'local' or 'host:port', it is 'head:port'"),
-        ({"address": "ray://head:10001"}, "is of Ray's client, which is no machine of the cluster"),
+        ({"address": "ray://head:10001"}, "is of Ray's client, which is not a machine of the cluster"),
         ({"runtime_env": ["a"]}, "runtime_env must be a mapping"),
         (
             {"runtime_env": {"py_modules": [Supervisor]}},

@@ -370,7 +370,7 @@ async def test_a_name_that_is_no_unicode_is_told(root, path):
 
     def look():
         with connect(path) as daemon:
-            with pytest.raises(UsageError, match=r"'a\\udcff' is no text"):
+            with pytest.raises(UsageError, match=r"'a\\udcff' is not a text"):
                 daemon.why("a\udcff")
             return daemon.identify().pid
 
@@ -379,7 +379,7 @@ async def test_a_name_that_is_no_unicode_is_told(root, path):
 
 async def test_a_file_that_is_no_socket_stays(path):
     path.write_text("mine")
-    with pytest.raises(UsageError, match="is no socket"):
+    with pytest.raises(UsageError, match="is not a socket"):
         async with ScriptedSupervisor(control=path):
             pass
     assert "mine" == path.read_text()

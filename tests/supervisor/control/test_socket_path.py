@@ -59,7 +59,7 @@ def test_a_directory_that_is_open_to_others_is_refused(runtime, mode):
 
 def test_a_link_in_place_of_the_directory_is_refused(runtime):
     (runtime / "actors").symlink_to("/tmp")
-    with pytest.raises(UsageError, match="is no directory"):
+    with pytest.raises(UsageError, match="is not a directory"):
         socket_path.open_door("auto", "root")
 
 

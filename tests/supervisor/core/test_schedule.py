@@ -156,8 +156,8 @@ def test_a_schedule_is_written_and_read(schedule):
         (lambda: Schedule.cron(5), "takes an expression"),
         (lambda: Schedule.cron("0 3 * * *", tz="Middle/Earth"), "no time zone 'Middle/Earth'"),
         (lambda: Schedule.cron("0 3 * * *", tz="/etc/passwd"), "no time zone"),
-        (lambda: Schedule.parse("sometimes"), "is no schedule"),
-        (lambda: Schedule.parse("every now and then"), "is no schedule"),
+        (lambda: Schedule.parse("sometimes"), "not a schedule"),
+        (lambda: Schedule.parse("every now and then"), "not a schedule"),
     ],
 )
 def test_what_cannot_work_is_refused(make, why):

@@ -215,7 +215,7 @@ def test_tell_and_ask(ctl):
         (("Add", "{}"), 1, "missing required field `amount`"),
         (("Add", '{"amount": 1, "amont": 2}'), 1, "unknown field `amont`"),
         (("Add", "[1]"), 1, "Expected `object`, got `array`"),
-        (("Add", "{"), 1, "this is no Add"),
+        (("Add", "{"), 1, "this is not an Add"),
         (
             ("Nothing",),
             1,
@@ -256,8 +256,8 @@ def test_what_cannot_be_sent(ctl, words, text):
         ("PYTHONIOENCODING=latin-1 actorctl tree", 0, "\\u251c\\u2500 worker "),
         ("actorctl tree > /dev/full", 1, "actorctl: [Errno 28] No space left on device"),
         ("actorctl tree >&-", 0, ""),
-        ("actorctl tell inner Add - <&-", 1, "actorctl: this is no Add: "),
-        ("printf '\\377{' | actorctl tell inner Add -", 2, "is no text"),
+        ("actorctl tell inner Add - <&-", 1, "actorctl: this is not an Add: "),
+        ("printf '\\377{' | actorctl tell inner Add -", 2, "is not a text"),
         ("actorctl top <&-", 2, "top needs a terminal"),
         ("actorctl why nope <&- >&- 2>&-", 4, ""),
     ],
@@ -307,12 +307,12 @@ def test_resize(ctl):
     assert "running" == child(ctl, "/root/pool/2")["state"]
     ctl("resize", "pool", "2")
     assert "no child is named 'pool/2'" in ctl("why", "pool/2", code=4)
-    assert "/root/compute is no actor and no pool, and has no size" in ctl("resize", "compute", "2", code=1)
+    assert "/root/compute is neither an actor nor a pool, and has no size" in ctl("resize", "compute", "2", code=1)
 
 
 @pytest.mark.parametrize("name", ["compute", "command"])
 def test_a_process_without_a_mailbox_that_is_stopped_by_a_signal(ctl, name):
-    """It is no actor, and is said to be suspended all the same."""
+    """It is not an actor, and is said to be suspended all the same."""
     node = child(ctl, f"/root/{name}")
     os.kill(node["pid"], signal.SIGSTOP)
     try:

@@ -677,7 +677,7 @@ async def test_a_message_that_no_longer_decodes_is_a_dead_letter_with_its_bytes(
     async with root:
         letter = await anext(letters)
         assert "undecodable" == letter.reason
-        assert "Charge is no message of the actor any more" == letter.detail
+        assert "Charge is not a message of the actor any more" == letter.detail
         await until_async(lambda: letters_are(store, 1))
         (stored,) = await store.dead_letters("ledger", 10)
         assert ["Charge", 5, ""] == msgspec.msgpack.decode(stored.payload)

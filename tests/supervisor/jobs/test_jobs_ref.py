@@ -301,8 +301,8 @@ async def test_what_cannot_work_is_refused_before_anything_is_sent():
         pool = root["pool"]
         for attempt, text in [
             (lambda: root["echo"].run(double, 1), "/root/echo is a Puppet, which runs no jobs"),
-            (lambda: pool.run(len, "a"), "len is no job"),
-            (lambda: pool.run(0.1), "0.1 is no job: pass the function and then its arguments"),
+            (lambda: pool.run(len, "a"), "len is not a job"),
+            (lambda: pool.run(0.1), "0.1 is not a job: pass the function and then its arguments"),
             (lambda: pool.tell(Echo("a")), "Echo cannot be sent to Jobs: it runs functions marked with @job, await"),
             (lambda: pool.run(double, "a"), "Expected `int`, got `str`"),
             (lambda: pool.run(double, 1, timeout=-1), "timeout of job double must be seconds"),
@@ -320,7 +320,7 @@ async def test_what_cannot_work_is_refused_before_anything_is_sent():
             ({"ordered": "no"}, "ordered of a map must be True or False"),
             ({"return_exceptions": 1}, "return_exceptions of a map must be True or False"),
             ({"progress": 3}, "progress of a map must be True, False or a text"),
-            ({"items": 5}, "5 is no iterable of them"),
+            ({"items": 5}, "5 is not an iterable of them"),
         ]:
             with pytest.raises(UsageError, match=text):
                 pool.map(double, **{"items": [1], **options})

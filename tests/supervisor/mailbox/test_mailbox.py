@@ -464,7 +464,7 @@ async def test_an_ask_that_times_out_while_its_life_has_ended_and_its_process_st
     await at_rest()
     life.began(1)
     life.said_farewell = True
-    stays = "the actor has ended, and its process stays; a thread that is no daemon may keep it"
+    stays = "the actor has ended, and its process stays; a thread that is not a daemon may keep it"
     first, second = await asyncio.gather(*asks, return_exceptions=True)
     assert (True, f"its handler has left: {stays}") == (first.started, str(first).removeprefix(LATE))
     assert not second.started

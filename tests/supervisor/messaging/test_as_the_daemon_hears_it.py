@@ -76,7 +76,7 @@ WRONG: dict[str, tuple[Send, str]] = {
     ),
     "no message": (
         lambda find: find("teller").tell_many([Text("a"), "b"]),  # type: ignore[list-item]
-        "UsageError: message 1 of this call: a str is no message: send instances of Message subclasses",
+        "UsageError: message 1 of this call: a str is not a message: send instances of Message subclasses",
     ),
     "a wrong field": (
         lambda find: find("teller").tell(Text(5)),  # type: ignore[arg-type]

@@ -114,7 +114,7 @@ def test_a_channel(ends, what):
     ours = [end if isinstance(end, int) else end.detach() for end in pair]
     send(its, *ours[:1])
     os.close(ours[1])
-    with pytest.raises(WireError, match="a descriptor that came is no shared memory"):
+    with pytest.raises(WireError, match="a descriptor that came is not shared memory"):
         life.take(Announced(SIZE))
 
 

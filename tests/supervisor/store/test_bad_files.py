@@ -37,7 +37,7 @@ async def test_no_database(path):
     """A file of another kind stays as it is."""
     path.write_bytes(b"name,amount\n" * 1000)
     text = await refusal(path)
-    assert f"{path}: it is no SQLite database, or is damaged (SQLITE_NOTADB" in text
+    assert f"{path}: it is not a SQLite database, or is damaged (SQLITE_NOTADB" in text
     assert "Restore a backup, or give the store another path" in text
     assert path.read_bytes() == b"name,amount\n" * 1000
 
@@ -149,7 +149,7 @@ async def test_what_cannot_be_made(path):
     """Each says what to do about it."""
     boxes = path.with_name(f"{path.name}-boxes")
     boxes.touch()
-    assert "File exists. It is no directory: move it out of" in await refusal(path)
+    assert "File exists. It is not a directory: move it out of" in await refusal(path)
     boxes.unlink()
     path.unlink()
     path.symlink_to(path)

@@ -1,4 +1,4 @@
-"""The error for a path that is no actor's says what has it, and what to do instead."""
+"""The error for a path that is not an actor's says what has it, and what to do instead."""
 
 from __future__ import annotations
 

@@ -44,6 +44,6 @@ def raised(cls):
     ],
 )
 def test_causes(facts, hang, said):
-    """What is not known is no cause, nor is a kill of the supervisor's own."""
+    """What is not known is not a cause, nor is a kill of the supervisor's own."""
     causes = causes_of(LifeEnd(pid=7, **facts), hang)
     assert said == list(dict.fromkeys(str(cause) for cause in causes))

@@ -41,7 +41,7 @@ NO_PYTHON = (
     "or a frozen program without freeze_support(); its standard error may say why"
 )
 NOT_EXECUTED = (
-    "what multiprocessing executes could not be executed; it is no program, or the environment is larger than the "
+    "what multiprocessing executes could not be executed; it is not a program, or the environment is larger than the "
     "system passes on (ARG_MAX)"
 )
 DUMP = 'Current thread 0x00007f0000000000 (most recent call first):\n  File "/srv/shop/other.py", line 1 in look\n'

@@ -20,7 +20,7 @@ async def test_the_newest_state_and_then_what_changes():
     feed.happened("died")
     parts, reading = await read(feed, 2)
     assert [Part("tree", "2"), Part("events", '["died"]')] == parts
-    feed.put("tree", 2)  # is no change
+    feed.put("tree", 2)  # is not a change
     feed.happened("ready")
     assert Part("events", '["ready"]') == await anext(reading)
     feed.put("tree", 3)

@@ -92,7 +92,7 @@ async def test_one_bad_message_and_none_is_sent():
     for call in (box.ref.tell_many, box.ref.ask_many):
         with pytest.raises(UsageError, match=r"message 1500 of this call: .*none of them was sent"):
             await call([*adds(*range(1500)), Add("x"), Add(2)])
-        with pytest.raises(UsageError, match="an int is no message"):
+        with pytest.raises(UsageError, match="an int is not a message"):
             await call([Add(1), 5])
     await at_rest()
     assert [] == life.numbers
@@ -271,7 +271,7 @@ async def test_members_of_a_pool_share_them(routing):
         ((1, 3, [1, 2]), "announces 3 replies and sends 2"),
         ((1, 4, [1, 2, 3, 4]), "answered message 4"),
         ((7, 1, [1]), "answered message 7"),
-        ((1, 1, 5), "no list"),
+        ((1, 1, 5), "not a list"),
     ],
 )
 async def test_replies_that_do_not_fit_are_refused(frame, why):
