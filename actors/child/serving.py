@@ -130,7 +130,7 @@ def _new(cls: type[Actor], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Act
     made = new(cls, *args, **kwargs)
     if not isinstance(made, cls):
         kind = with_article(type(made).__qualname__)
-        raise UsageError(f"its __new__ returned {kind}, which is not a {cls.__qualname__}")
+        raise UsageError(f"its __new__ returned {kind}, which is not {with_article(cls.__qualname__)}")
     return made
 
 

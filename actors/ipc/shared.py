@@ -186,7 +186,7 @@ class Shared(SharedValue):
         array = self.array()
         if dtype is not None and array.dtype != dtype:
             if copy is False:
-                raise ValueError(f"a Shared of {array.dtype} is not a {dtype} without a copy")
+                raise ValueError(f"a Shared of {array.dtype} is not {with_article(str(dtype))} without a copy")
             array = array.astype(dtype)
         elif copy:
             array = array.copy()

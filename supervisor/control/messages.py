@@ -14,6 +14,7 @@ from typing import Any, Final, get_args
 import msgspec
 
 from actors.errors import UsageError
+from actors.exits import with_article
 from actors.messages import Message, tag_of
 from actors.protocol.protocol import Handler
 from actors.wire.codec import from_plain, to_plain
@@ -86,7 +87,7 @@ def read(mailbox: Mailbox, message: str, body: str) -> Message[Any]:
         return cls(**{name: getattr(fields, name) for name in fields.__struct_fields__})
     except (msgspec.MsgspecError, UnicodeDecodeError, TypeError, ValueError) as error:
         how = signature(found[0])
-        raise UsageError(f"this is not a {cls.__qualname__}: {error}; it is {how}{_where(cls)}") from None
+        raise UsageError(f"this is not {with_article(cls.__qualname__)}: {error}; it is {how}{_where(cls)}") from None
 
 
 def _way(handler: Handler) -> str:
