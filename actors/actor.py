@@ -14,6 +14,7 @@ from typing import (
     Literal,
     Protocol,
     TypeVar,
+    cast,
 )
 
 from actors.bounds import shown, without_brackets
@@ -131,6 +132,21 @@ class Context(Protocol):
         """
 
 
+class _Outside:
+    """In place of the context, on an actor that no tree has made."""
+
+    def __get__(self, actor: object, kind: type) -> Any:
+        if actor is None:
+            return self
+        name = kind.__name__
+        raise AttributeError(
+            f"{name} has no context: it was made by hand, and not in a tree; a test runs it with "
+            f"actors.testing.inline({name}, ...)",
+            name="context",
+            obj=actor,
+        )
+
+
 class Actor:
     """Base class of actors: one process, one state, one message at a time.
 
@@ -152,7 +168,7 @@ class Actor:
     codecs: ClassVar[tuple[Codec[Any], ...]] = ()
     on_error: ClassVar[Literal["crash", "reply"]] = "crash"
 
-    context: Context
+    context: Context = cast("Context", _Outside())
 
     def on_start(self) -> Coroutine[Any, Any, None] | None:
         """Called once before the first message; may be async. An exception makes it a failed start."""

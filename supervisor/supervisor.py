@@ -151,12 +151,12 @@ class Supervisor(Children, Observation, Schedules):
         The tree and its loop run in a thread of their own. `root["name"].call(message)` works from every thread;
         everything else belongs to `root.loop`. Exceptions of the start come out at the `with`, and so does
         RestartIntensityExceeded at its end; `on_give_up` reports it at once. Arguments and options are those of
-        `Supervisor`.
+        `Supervisor`. Entered and never left, by an `ExitStack` that nobody closes, say, it runs as long as the program.
         """
         over = asyncio.Event()
         if options.get("on_give_up", "cancel") == "cancel":  # no task of the caller's has entered it
             options["on_give_up"] = lambda _: over.set()
-        return threaded.in_thread(cls(*children, **options), over)
+        return threaded.InThread(cls(*children, **options), over)
 
     def _request_drain(self, timeout: float) -> None:
         self._tree.keep(self.drain(timeout=timeout))

@@ -8,9 +8,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import Future
-from contextlib import AbstractAsyncContextManager, contextmanager
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
+from types import TracebackType
 from typing import Protocol, TypeVar
 
 
@@ -24,28 +25,35 @@ class Tree(AbstractAsyncContextManager["Tree"], Protocol):
 T = TypeVar("T", bound=Tree)
 
 
-@contextmanager
-def in_thread(root: T, over: asyncio.Event) -> Iterator[T]:
+class InThread(AbstractContextManager[T]):
     """Enter `root` on a loop in a new thread, and leave it there at the end, or when `over` is set on that loop.
 
-    An interrupt during the start stops it; one during the stop kills it.
+    An interrupt during the start stops it; one during the stop kills it. A tree that is entered and never left runs as
+    long as the program, whatever becomes of this object: so no generator, which ends when it is collected.
     """
-    life = _Life(root, over)
-    try:
-        life.begin()
-    except BaseException:
-        life.abandon()
-        raise
-    try:
-        yield root
-    except BaseException as error:
-        life.leave()
-        if life.failure is not None:
-            error.add_note(f"Meanwhile the tree has ended with {type(life.failure).__name__}: {life.failure}")
-        raise
-    life.leave()
-    if life.failure is not None:
-        raise life.failure
+
+    def __init__(self, root: T, over: asyncio.Event) -> None:
+        self._root = root
+        self._life = _Life(root, over)
+
+    def __enter__(self) -> T:
+        try:
+            self._life.begin()
+        except BaseException:
+            self._life.abandon()
+            raise
+        return self._root
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._life.leave()
+        failure = self._life.failure
+        if failure is None:
+            return
+        if error is None:
+            raise failure
+        error.add_note(f"Meanwhile the tree has ended with {type(failure).__name__}: {failure}")
 
 
 class _Life:

@@ -77,7 +77,7 @@ def handlers_in(actor: type, base: type) -> list[tuple[str, Callable[..., Any]]]
     found = []
     for name, value in sorted(_members(actor).items()):
         where = f"{actor.__qualname__}.{name}"
-        if name == "context":
+        if name == "context" and value is not vars(base).get(name):
             raise UsageError(f"{where} is hidden by self.context; give it another name")
         if not is_marked(value):
             _check_no_override(actor, name, value)

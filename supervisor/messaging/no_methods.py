@@ -44,5 +44,6 @@ def without_methods(ref: type[Ref], actor: type[Actor]) -> type[Ref]:
         names = [name for name in dir(actor) if not name.startswith("_") and not hasattr(ref, name)]
         body: dict[str, Any] = {"__slots__": (), "__module__": ref.__module__, "__doc__": ref.__doc__}
         body |= {name: NoMethod(name) for name in names}
-        made = _made[ref, actor] = new_class(ref.__name__, (ref,), exec_body=lambda space: space.update(body))
+        name = f"{ActorRef.__name__}[{actor.__name__}]"  # in the errors of Python, too: whose attribute is missing
+        made = _made[ref, actor] = new_class(name, (ref,), exec_body=lambda space: space.update(body))
     return cast("type[Ref]", made)

@@ -13,6 +13,7 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Mapping
+from functools import cache
 from typing import Any, Final
 
 from actors.wire.log_lines import PRINTED
@@ -22,6 +23,11 @@ _ACTOR: Final = "supervisor.actor"
 _TAKEN: Final = frozenset({*vars(logging.makeLogRecord({})), "message", "asctime", "taskName"})
 _BELOW: Final = {"native_stack": "", "stacks": "", "stack": "", "stderr": "it wrote last:\n"}  # what is said above each
 _APART: Final = frozenset({"traceback", *_BELOW})
+UNSEEN: Final = "output.unseen"
+_UNSEEN: Final = (
+    "what actors print goes to this program's log at level info, and nothing shows that level: "
+    "logging.basicConfig(level=logging.INFO) does. This is said once"
+)
 _UNBOUND: Final = {"event": "event_", "self": "self_"}  # names that structlog's methods cannot take
 
 
@@ -60,6 +66,14 @@ def write(name: str, level: str, event: str, fields: Mapping[str, object], line:
             "\n".join(f"{above}{fields[key]}".rstrip() for key, above in _BELOW.items() if fields.get(key)) or None
         )
         logger.handle(record)
+    elif event == PRINTED and not logger.hasHandlers():
+        _say_that_prints_are_not_shown()
+
+
+@cache
+def _say_that_prints_are_not_shown() -> None:
+    """Once in a program that configures nothing: what its actors print would vanish without a word."""
+    write(TREE, "warning", UNSEEN, {}, _UNSEEN)
 
 
 def _configured() -> Any | None:

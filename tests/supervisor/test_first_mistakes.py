@@ -69,6 +69,19 @@ async def test_a_method_of_the_actor_is_no_method_of_its_ref() -> None:
 
 
 @pytest.mark.asyncio
+async def test_a_ref_says_whose_it_is_where_it_lacks_something() -> None:
+    async with inline(Shop) as shop:
+        with pytest.raises(AttributeError, match=r"'ActorRef\[Shop\]' object has no attribute 'stock'"):
+            _ = cast("Any", shop).stock
+
+
+def test_an_actor_made_by_hand_has_no_context() -> None:
+    with pytest.raises(AttributeError, match=r"made by hand, and not in a tree; .*inline\(Shop, \.\.\.\)"):
+        Shop().context.log.info("opened")
+    assert not hasattr(Shop(), "context")
+
+
+@pytest.mark.asyncio
 async def test_a_ref_that_has_travelled_has_no_methods_either() -> None:
     """In a reply, and in a message to an actor."""
     async with inline(Shop) as shop:

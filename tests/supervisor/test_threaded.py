@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import subprocess
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -114,3 +116,19 @@ def test_the_tree_gives_up(told, logs):
                 root["counter"].call(Add(1))
     assert [] == trees()
     assert "task.cancelled" not in {line["event"] for line in logs}
+
+
+NEVER_LEFT = """
+import gc
+from supervisor import ChildSpec, Supervisor
+from tests.support.tellers import Add, Counter
+root = Supervisor.in_thread(ChildSpec(Counter), spares=0).__enter__()
+gc.collect()
+print(root["counter"].call(Add(1)))
+"""
+
+
+def test_it_is_entered_by_hand_and_never_left():
+    """It runs on to the end of the program, though nothing holds what entered it: nobody has asked it to stop."""
+    ran = subprocess.run([sys.executable, "-c", NEVER_LEFT], capture_output=True, text=True, timeout=120, check=False)
+    assert (0, "1\n") == (ran.returncode, ran.stdout), ran.stderr

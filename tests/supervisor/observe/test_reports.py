@@ -10,7 +10,7 @@ import pytest
 import structlog
 
 from actors.exits import ExitKind, ExitReason, ExitReport
-from actors.wire.log_lines import Record
+from actors.wire.log_lines import PRINTED, Record
 from supervisor.observe.dead_letters import DeadLetter, DeadReason
 from supervisor.observe.happenings import (
     ChildExited,
@@ -19,7 +19,7 @@ from supervisor.observe.happenings import (
     SupervisorStarted,
     SupervisorStopped,
 )
-from supervisor.observe.logs import actor_logger, level_of
+from supervisor.observe.logs import _say_that_prints_are_not_shown, actor_logger, level_of
 from supervisor.observe.reports import Reports
 from tests.support.actors import Note
 
@@ -201,6 +201,20 @@ async def test_without_a_configuration_of_structlog(caplog, capsys):
     assert ("page.lost", "Tom", "a b", "n") == (lost.event, lost.actor, lost.path, lost.name_)
     assert loggers | {"supervisor"} == set(logging.Logger.manager.loggerDict) | {"supervisor"}
     assert "" == capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("unconfigured")
+@pytest.mark.parametrize("handlers", [[], [logging.NullHandler()]])
+async def test_prints_that_nothing_shows(handlers, monkeypatch, capsys):
+    """A program that configures nothing hears once where they go; one that does has decided."""
+    monkeypatch.setattr(logging.getLogger(), "handlers", handlers)
+    _say_that_prints_are_not_shown.cache_clear()
+    reports = Reports()
+    for text in ("a", "b"):
+        reports.actor_said("/root/a", 1, Record("info", PRINTED, {"text": text, "stream": "stdout"}))
+    reports.actor_said("/root/a", 1, Record("info", "page.read", {}))
+    said = capsys.readouterr().err
+    assert (0 if handlers else 1) == said.count("logging.basicConfig(level=logging.INFO)") == said.count("\n")
 
 
 @pytest.mark.usefixtures("unconfigured")
