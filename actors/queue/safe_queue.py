@@ -218,7 +218,11 @@ class SafeQueue:
             self.fileno()  # closed by another thread: raise
             raise
         if self._slots is not None:
-            self._slots.add()  # right after taking, so that hardly anything can come between
+            try:
+                self._slots.add()  # right after taking, so that hardly anything can come between
+            except (OSError, ValueError):
+                if not self._closed:  # by another thread, right now: the item was taken all the same
+                    raise
         return read_file(ancillary) if packet == LARGE else packet
 
     # ---- putting
@@ -230,6 +234,7 @@ class SafeQueue:
             return False
         if self._overflow or not self._send(packed):
             with self._lock:
+                _fd_of(self, self._writer)  # closed by another thread: raise, since nothing would send it
                 self._overflow.append(packed)
                 if self._feeder is None:
                     self._start_feeder()

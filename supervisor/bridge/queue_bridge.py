@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import queue
+from collections.abc import Iterator
 from functools import partial
 from itertools import count
 from types import TracebackType
@@ -60,12 +61,13 @@ class AsyncQueueBridge(Generic[T]):
         side = self._side()
         async with side.fetching:
             await side.breathe()
-            while True:
-                self._check_open()
-                with contextlib.suppress(queue.Empty):
-                    item: T = self._queue.get_nowait()
-                    return item
-                await side.readable(self._queue.fileno())
+            with self._only_while_open():
+                while True:
+                    self._check_open()
+                    with contextlib.suppress(queue.Empty):
+                        item: T = self._queue.get_nowait()
+                        return item
+                    await side.readable(self._queue.fileno())
 
     async def submit(self, item: T) -> None:
         """Put an item, waiting for a place while a bounded queue is full. Cancelled, it has put nothing.
@@ -81,10 +83,11 @@ class AsyncQueueBridge(Generic[T]):
         side = self._side()
         async with side.submitting:
             await side.breathe()
-            self._check_open()
-            while not putting.attempt():
-                await side.readable(putting.fileno(), putting.pause)
+            with self._only_while_open():
                 self._check_open()
+                while not putting.attempt():
+                    await side.readable(putting.fileno(), putting.pause)
+                    self._check_open()
 
     def underlying_queue(self) -> SafeQueue:
         """The queue itself, for `Process(args=...)` and for synchronous code in any thread."""
@@ -130,6 +133,17 @@ class AsyncQueueBridge(Generic[T]):
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {'closed' if self._closed else 'open'} on {self._queue!r}>"
+
+    @contextlib.contextmanager
+    def _only_while_open(self) -> Iterator[None]:
+        """Raise BridgeClosed for what fails because another thread closes the bridge at that moment."""
+        try:
+            yield
+        except BridgeClosed:
+            raise
+        except (OSError, ValueError):
+            self._check_open()
+            raise
 
     def _check_open(self) -> None:
         if self._closed or self._queue.closed:

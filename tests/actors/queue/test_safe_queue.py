@@ -195,6 +195,18 @@ def test_what_waits_is_sent_after_close(unbounded):
     assert list(range(MANY)) == numbers
 
 
+def test_a_put_while_another_thread_closes_the_queue_is_not_lost_without_a_word(unbounded, monkeypatch):
+    """The kernel has no room, and the queue is closed before the item can wait here: the put says so."""
+
+    def full_and_closed(packed):
+        unbounded.close()
+        return False
+
+    monkeypatch.setattr(unbounded, "_send", full_and_closed)
+    with pytest.raises(ValueError, match="closed in this process"):
+        unbounded.put("item")
+
+
 def test_what_nobody_can_take_is_let_go(unbounded):
     """No other process has the queue: nothing is left running for it after close()."""
     for number in range(MANY):

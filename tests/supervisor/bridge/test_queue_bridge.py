@@ -208,6 +208,52 @@ async def test_close_from_another_thread(bridge):
         await fetching
 
 
+def closing(bridge, call):
+    """A call before which another thread closes the bridge."""
+
+    def closed_first(*args):
+        closer = threading.Thread(target=bridge.close)
+        closer.start()
+        closer.join()
+        return call(*args)
+
+    return closed_first
+
+
+@pytest.mark.parametrize("step", ["get_nowait", "fileno", "dup"])
+async def test_close_from_another_thread_between_two_steps_of_a_fetch(step, monkeypatch):
+    """Whatever of the queue is gone at that moment, a fetch raises BridgeClosed, and `async for` ends."""
+    for take in (AsyncQueueBridge.fetch, anext):
+        bridge = AsyncQueueBridge()
+        where = supervisor.bridge.waiting.os if step == "dup" else bridge.underlying_queue()
+        with monkeypatch.context() as patched:
+            patched.setattr(where, step, closing(bridge, getattr(where, step)))
+            with pytest.raises(BridgeClosed if take is AsyncQueueBridge.fetch else StopAsyncIteration):
+                await take(bridge)
+
+
+@pytest.mark.parametrize("step", ["offer", "dup"])
+async def test_close_from_another_thread_between_two_steps_of_a_submit(step, monkeypatch):
+    """The same of a submit that waits for a place."""
+    bridge = AsyncQueueBridge(1)
+    await bridge.submit("first")
+    where = supervisor.bridge.waiting.os if step == "dup" else bridge.underlying_queue()
+    monkeypatch.setattr(where, step, closing(bridge, getattr(where, step)))
+    with pytest.raises(BridgeClosed):
+        await bridge.submit("second")
+
+
+async def test_an_item_that_was_taken_when_another_thread_closes_the_bridge_arrives(monkeypatch):
+    """A closed bridge has taken nothing; what it had taken already is returned."""
+    bridge = AsyncQueueBridge(1)
+    await bridge.submit("item")
+    slots = bridge.underlying_queue()._slots
+    monkeypatch.setattr(slots, "add", closing(bridge, slots.add))
+    assert await bridge.fetch() == "item"
+    with pytest.raises(BridgeClosed):
+        await bridge.fetch()
+
+
 async def test_async_for_ends_with_the_bridge():
     """Items until it is closed."""
     seen = []
