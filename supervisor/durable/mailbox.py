@@ -20,6 +20,7 @@ from actors.errors import ActorStopped, AskTimeout, UndecodableMessage, UsageErr
 from actors.exits import ExitKind, ExitReason, ExitReport
 from actors.messages import Message, Terminated
 from actors.protocol.protocol import ActorProtocol
+from actors.wire.attachments import EncodedMessage
 from actors.wire.framing import Carried
 from actors.wire.from_child import Outcomes, Replies, Send
 from actors.wire.progress import Progress
@@ -31,7 +32,7 @@ from supervisor.durable.delivery import NotedDelivery
 from supervisor.durable.intake.bulk import DurableBulk
 from supervisor.durable.intake.delayed import Delayed
 from supervisor.durable.intake.intake import DurableIntake
-from supervisor.durable.rows import beside_of, unsent_row
+from supervisor.durable.rows import beside_of, unread_row, unsent_row
 from supervisor.durable.settlement import DurableSettlement
 from supervisor.durable.stored import StoredMailbox, let_go
 from supervisor.durable.transaction import Sent
@@ -271,11 +272,15 @@ class DurableMailbox(Mailbox):
             self.intake.entered_by_itself(seq, 1)
 
     async def post_scheduled(self, payload: bytes, note: ScheduleRan, store: Store | None) -> None:
-        """See `Mailbox.post_scheduled`; message and note are stored together."""
+        """See `Mailbox.post_scheduled`; message and note are stored together, also where it is a dead letter."""
+        del store  # its own
         try:
             admitted = self.intake.check_stored(payload)
-        except UsageError:
-            await super().post_scheduled(payload, note, store)
+        except UsageError as error:
+            fate, why = Fate.UNDECODABLE, str(error)
+            dead = AcceptDeadLetter(self.stored.name, unread_row(payload), fate.value, why)
+            await self.stored.store.commit([note, dead])
+            self.intake.refuse(EncodedMessage(payload), None, fate, why)
         else:
             await self.intake.accept_with(admitted, note)
 

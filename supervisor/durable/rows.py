@@ -96,6 +96,11 @@ def restored(row: StoredMessage, handler: int, deadline: float | None = None) ->
     )
 
 
+def unread_row(payload: bytes) -> MessageRow:
+    """A tell of a schedule that its actor cannot read, whose class is known by its tag alone."""
+    return MessageRow(0, TELL, tag_of(payload), payload, None, None, time.time(), None, None)
+
+
 def is_plain(row: StoredMessage) -> bool:
     """Whether a message is a tell of the daemon that is all in its bytes, and was never begun."""
     beside = row.sender, row.deadline, row.routing_key, row.attachments, row.key

@@ -20,6 +20,7 @@ from supervisor.mailbox.askers import decode_bound
 from supervisor.messaging.registry import absolute
 from supervisor.messaging.tree_context import TreeContext
 from supervisor.observe.dead_letters import DeadLetter, DeadReason
+from supervisor.spec_validation.values import is_name
 from supervisor.store.errors import NoSuchRecord
 from supervisor.store.port import Store
 from supervisor.store.records import MailboxSummary, StoredDeadLetter
@@ -150,10 +151,11 @@ class TreeStore:
         call it before the actor of the new name is started, in a tree without both.
 
         Raises:
-            UsageError: one of them is in the tree.
+            UsageError: one of them is in the tree, or no actor can have the new name.
             StoreError: the store fails; nothing was moved.
         """
         self._check_home()
+        self._check_path(to)
         await self._left(name)
         await self._left(to)
         moved = await self._store.move(self._gone(name), self._gone(to))
@@ -193,6 +195,13 @@ class TreeStore:
                 f"{self._path} finds actors by name: root.store.dead_letters('ledger'); {shown(name)} is not a str"
             )
         return absolute(self._path, name).removeprefix(f"{self._path}/")
+
+    def _check_path(self, name: str) -> None:
+        if not all(map(is_name, self._name(name).split("/"))):
+            raise UsageError(
+                f"no actor of {self._path} can have the name {shown(name)}, so nothing was moved to it. Name an actor "
+                f"by its path below the root: 'books', or 'shop/books' below the supervisor shop"
+            )
 
     async def _left(self, name: str) -> None:
         """Wait until all is stored that an actor has left which is gone from the tree; none is waited for.

@@ -128,7 +128,10 @@ async def test_what_a_renamed_actor_left_is_moved(path, tmp_path):
     await store.commit(accept("ledger", 9, payload=encode(Charge(2, "b"))))
     await store.close()
     async with tree(path, ChildSpec(Notebook, args=(str(tmp_path / "notes"),))) as root:
-        assert await root.store.move("ledger", "books") == 1
+        for no_path in ("", "/", "shop/", "a b", "/other/books", "/root"):
+            with pytest.raises(UsageError, match=r"no actor of /root can have the name .* Name an actor by its path"):
+                await root.store.move("ledger", no_path)
+        assert await root.store.move("ledger", "/root/books") == 1
         await root.start_child(ChildSpec(Ledger, name="books", durable=True))
         book = await root["books"].ask(Show())
         assert (book.balance, book.entries) == (7, ["a", "b"])
@@ -155,6 +158,8 @@ async def test_a_schedule_of_a_durable_actor(path):
         letters = root.dead_letters()
         await until_entries(root, ["night"])
         assert (await anext(letters)).reason == "undecodable"
+        (kept,) = await root.store.dead_letters("ledger")
+        assert (kept.reason, kept.payload, kept.message_type) == ("undecodable", b"\xc1", "?")
         await root.unschedule("odd")
         await root.schedule("soon", "ledger", Charge(1, "soon"), Schedule.every(0.05))
         await until_booked(root, "soon")
