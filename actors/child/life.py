@@ -24,7 +24,7 @@ from actors.child.messages.outbox import Outbox
 from actors.child.messages.sync_driver import SyncDriver
 from actors.child.messages.timers import Timers
 from actors.errors import Rejected, UsageError
-from actors.exits import exception_name, with_article
+from actors.exits import with_article
 from actors.ipc.blackbox import BlackBox
 from actors.ipc.box_cells import DOORBELL
 from actors.ipc.channel import Channel
@@ -32,7 +32,7 @@ from actors.output.capture import Output
 from actors.output.log import ActorLog
 from actors.process.memory import Reserve
 from actors.process.time_limit import TimeLimit
-from actors.process.tracebacks import ActorFailed, failure_of, printable, words_of
+from actors.process.tracebacks import ActorFailed, failure_of, named_words_of, printable, words_of
 from actors.protocol.protocol import ActorProtocol
 from actors.wire import kinds
 from actors.wire.codec import RESOLVE, encode
@@ -198,7 +198,7 @@ class Life:
         try:
             said = self.health()
         except Exception as error:
-            said = f"health() raised {exception_name(type(error))}: {words_of(error)}"
+            said = f"health() raised {named_words_of(error)}"
         except BaseException as error:  # as in a handler, it ends the life
             raise ActorFailed(f"in {self.protocol.actor.__qualname__}.health", error) from error
         finally:

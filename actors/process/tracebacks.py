@@ -81,6 +81,13 @@ def words_of(error: BaseException) -> str:
     return _cut(_with_remedy(error, words), MAX_MESSAGE_CHARACTERS)
 
 
+def named_words_of(error: BaseException) -> str:
+    """The class of an exception and its text, `KeyError: 'a'`; the class alone where there is no text."""
+    words = words_of(error)
+    name = exception_name(type(error))
+    return f"{name}: {words}" if words else name
+
+
 def _with_remedy(error: BaseException, words: str) -> str:
     """The text, and what to do where the words of Python and asyncio know nothing of actors."""
     if isinstance(error, AttributeError) and isinstance(error.obj, ActorRef) and TAKES_MESSAGES not in words:

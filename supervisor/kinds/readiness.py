@@ -13,8 +13,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Final
 
-from actors.exits import exception_name
-from actors.process.tracebacks import words_of
+from actors.process.tracebacks import named_words_of
 from actors.wire.log_lines import printed
 from supervisor.kinds.notify_socket import NotifySocket
 from supervisor.specs import CommandSpec
@@ -145,7 +144,7 @@ class ByProbe(Readiness):
             except (Exception, SystemExit, asyncio.CancelledError) as error:
                 if self._on_ready is None:  # the life has ended, and this task with it
                     raise
-                self.words = f"{self._awaited}: {exception_name(type(error))}: {words_of(error)}"
+                self.words = f"{self._awaited}: {named_words_of(error)}"
             await asyncio.sleep(pause)
             pause = min(LONGEST_PAUSE, pause * 2)
         self._ready()

@@ -240,4 +240,4 @@ def _failure(outcome: Outcome, attributes: dict[str, AttributeValue]) -> str:
     attributes["exception.type"] = failure.type_name
     attributes["exception.message"] = failure.message
     attributes["exception.stacktrace"] = failure.traceback
-    return f"{failure.type_name}: {failure.message}"
+    return f"{failure.type_name}: {failure.message}" if failure.message else failure.type_name

@@ -14,6 +14,7 @@ from actors.process.tracebacks import (
     MAX_TRACEBACK_CHARACTERS,
     ActorFailed,
     failure_of,
+    named_words_of,
     words_of,
 )
 from actors.wire.codec import encode
@@ -183,3 +184,9 @@ def test_frames_of_the_package_are_left_out():
     text = failure_of(error.with_traceback(error.__traceback__.tb_next)).traceback
     assert "in handler" in text
     assert "sync_runner" not in text
+
+
+def test_named_words_end_with_the_class_where_there_is_no_text():
+    """No colon stands before nothing: a TimeoutError of asyncio says no more than its name."""
+    assert "LookupError: no backlog" == named_words_of(LookupError("no backlog"))
+    assert "TimeoutError" == named_words_of(TimeoutError())

@@ -72,6 +72,10 @@ async def passes():
     return True
 
 
+async def times_out():
+    raise TimeoutError
+
+
 async def fails():
     raise LookupError("never")
 
@@ -221,6 +225,9 @@ async def test_starts_that_fail(tmp_path):
         expected = "not ready within 3 s; fails() did not return something true: LookupError: never"
         assert expected in str(failure.value)
         assert expected == failure.value.report.reason.detail
+        late = CommandSpec(("sleep", "1000"), ready=Ready.check(times_out), start_timeout=3.0)
+        with pytest.raises(StartFailed, match="(?m)times_out.. did not return something true: TimeoutError$") as failure:
+            await root.start_child(late)
         prompt = shell("printf 'ready> '; sleep 1000", ready=Ready.line("ready"), start_timeout=3.0)
         with pytest.raises(StartFailed) as failure:
             await root.start_child(prompt)
