@@ -14,6 +14,7 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Final, TypeVar
 
+from actors.event import close_fd
 from supervisor.store.errors import StoreError
 from supervisor.store.sqlite.apply import apply
 from supervisor.store.sqlite.causes import explained, loses_connection, of_one_group
@@ -334,7 +335,7 @@ def _create(path: Path) -> None:
         OSError: it cannot be made.
     """
     if not path.exists():
-        os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
+        close_fd(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))  # empty: no close of it loses anything
 
 
 def _check_names(path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sqlite3
 
@@ -234,3 +235,23 @@ async def test_a_table_that_someone_drops(path):
         await store.commit(accept("ledger", 1))
     await store.close()
     assert "no such table: journal" in await refusal(path)
+
+
+async def test_a_new_file_whose_close_fails_is_there(path, monkeypatch):
+    """As on a disk with an error, or a network file system: it is empty, so nothing of it is lost."""
+    failed = []
+
+    def close(fd, real=os.close):
+        real(fd)
+        failed.append(fd)
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(os, "close", close)
+    store = SQLiteStore(path)
+    try:
+        await store.open()
+    finally:
+        monkeypatch.undo()
+    assert failed
+    await store.commit(accept("ledger", 1))
+    await store.close()
