@@ -28,8 +28,11 @@ _KNOWN: Final = {
         "Nothing was changed. Restore a backup, or give the store another path",
     ),
     "SQLITE_CORRUPT": (
-        "it is damaged",
-        "Stop the daemon, keep a copy, and restore a backup, or try `sqlite3 FILE .recover`",
+        "it is damaged",  # SQLite says the same of a disk that fails to read it
+        (
+            "Look at the kernel's log: a disk that fails to read is told so, too. Else stop the daemon, keep a copy, "
+            "and restore a backup, or try `sqlite3 FILE .recover`"
+        ),
     ),
     "SQLITE_IOERR": (
         "the system failed to read or write it",

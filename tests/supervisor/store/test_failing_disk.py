@@ -149,6 +149,25 @@ async def test_a_file_that_opens_only_to_be_read(tmp_path, error):
         await store.close()
 
 
+async def test_a_disk_that_cannot_read_is_named(tmp_path):
+    """SQLite says of most such reads that the file is damaged: the text leads to the kernel's log all the same."""
+    path = tmp_path / "shop.db"
+    store = await opened(path)
+    await Model().work(store, 1)
+    await store.close()
+    texts = []
+    with Disk(path) as disk:
+        for place in range(1, 20):
+            disk.fail("pread", disk.calls["pread"] + place, errno.EIO, 1000)
+            try:
+                await (await opened(path)).close()
+            except StoreError as error:
+                texts.append(str(error))
+            disk.heal()
+    assert texts
+    assert all("the kernel's log" in text for text in texts), texts
+
+
 @pytest.mark.parametrize("place", [1, 2, 3])
 async def test_a_lock_that_fails_once(tmp_path, place):
     """Also one that SQLite could not give back: it is in its own way, for ten seconds at a time, until it is closed."""
