@@ -76,20 +76,20 @@ def test_asked_for(box):
         assert ready.wait(DEADLINE)
         for _ in range(100):
             box.rewind()
-            ask_for_dump(box, process.pid)
+            ask_for_dump(box, process.pid, complete)
         assert box.text().count("in count") < 100
         assert process.is_alive()
     ready.close()
 
 
-def ask_for_dump(box, pid):
+def ask_for_dump(box, pid, there):
     """Ask, again and again: faulthandler writes nothing for a signal that comes while it leaves the one before."""
     deadline = time.monotonic() + DEADLINE
-    while not complete(box.text()):
+    while not there(box.text()):
         assert time.monotonic() < deadline, f"no dump, but {box.text()[-500:]!r}"
         os.kill(pid, DUMP_SIGNAL)
         for _ in range(100):
-            if complete(box.text()):
+            if there(box.text()):
                 break
             time.sleep(0.002)
 
@@ -104,7 +104,7 @@ def test_more_than_there_is_room_for(box):
     with running(count, box, ready) as process:
         assert ready.wait(DEADLINE)
         os.write(box.fileno(), b"x" * (TEXT - 100))
-        until_now(lambda: os.kill(process.pid, DUMP_SIGNAL) or len(box.text()) == TEXT, "a full text")
+        ask_for_dump(box, process.pid, lambda text: len(text) == TEXT)
         assert process.is_alive()
     ready.close()
 
