@@ -48,7 +48,7 @@ def payload_of(life: Life, handler: Handler, kind: int, reply: object) -> Payloa
 def _check_size(life: Life, size: int) -> None:
     most = life.channel.most - ROOM
     if size > most:
-        raise UsageError(f"the reply has {size} bytes, the most is {most}; stream it in parts")
+        raise UsageError(f"the reply has {size} bytes, the most is {most}; return Shared, a stream, or a path")
 
 
 def item_of(life: Life, handler: Handler, item: object) -> tuple[bytes, tuple[Carried, ...]]:
