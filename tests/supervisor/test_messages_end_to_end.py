@@ -310,7 +310,9 @@ async def test_max_message_bytes():
 async def test_what_fits_no_frame():
     """A message or a reply above what any channel carries is refused where it is made; the life goes on."""
     async with tree(child(Stoic)) as root:
-        with pytest.raises(HandlerError, match="the reply has .* bytes, the most is .*; return Shared, a stream, or a path"):
+        with pytest.raises(
+            HandlerError, match="the reply has .* bytes, the most is .*; return Shared, a stream, or a path"
+        ):
             await root["a"].ask(Grow(MAX_MESSAGE + 1))
         assert (await root["a"].ask(SendBlob(root["a"], MAX_MESSAGE))).startswith("UsageError: Blob has ")
         await counted(root, {"failed": 1, "handled": 1})

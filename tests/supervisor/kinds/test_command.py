@@ -226,7 +226,9 @@ async def test_starts_that_fail(tmp_path):
         assert expected in str(failure.value)
         assert expected == failure.value.report.reason.detail
         late = CommandSpec(("sleep", "1000"), ready=Ready.check(times_out), start_timeout=3.0)
-        with pytest.raises(StartFailed, match="(?m)times_out.. did not return something true: TimeoutError$") as failure:
+        with pytest.raises(
+            StartFailed, match="(?m)times_out.. did not return something true: TimeoutError$"
+        ) as failure:
             await root.start_child(late)
         prompt = shell("printf 'ready> '; sleep 1000", ready=Ready.line("ready"), start_timeout=3.0)
         with pytest.raises(StartFailed) as failure:
