@@ -5,6 +5,9 @@ Verbs are in modules by what they do; each adds itself with `@actorctl.command()
 
 from __future__ import annotations
 
+import contextlib
+import io
+import os
 import shutil
 import sys
 from collections.abc import Callable
@@ -40,11 +43,18 @@ class _Group(click.Group):
         except KeyboardInterrupt:
             ctx.exit(ExitCode.INTERRUPTED)
         except BrokenPipeError:  # `actorctl events | head`
-            sys.stderr.close()
+            _discard_output()
             ctx.exit(ExitCode.DONE)
         except OSError as error:  # a full disk
+            _discard_output()
             say(f"actorctl: {error}", err=True)
             ctx.exit(ExitCode.REFUSED)
+
+
+def _discard_output() -> None:
+    """What standard output does not take is not tried again at the exit, whose code would be 120."""
+    with contextlib.suppress(io.UnsupportedOperation):  # it is no file
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _version() -> str:

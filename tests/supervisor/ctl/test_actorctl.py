@@ -255,17 +255,28 @@ def test_what_cannot_be_sent(ctl, words, text):
     [
         ("PYTHONIOENCODING=latin-1 actorctl tree", 0, "\\u251c\\u2500 worker "),
         ("actorctl tree > /dev/full", 1, "actorctl: [Errno 28] No space left on device"),
+        ("{ actorctl tree; echo code $? >&2; } | true", 0, "code 0"),
         ("actorctl tree >&-", 0, ""),
         ("actorctl tell inner Add - <&-", 1, "actorctl: this is not an Add: "),
         ("printf '\\377{' | actorctl tell inner Add -", 2, "is not a text"),
         ("actorctl top <&-", 2, "top needs a terminal"),
         ("actorctl why nope <&- >&- 2>&-", 4, ""),
     ],
-    ids=["an encoding without lines", "a full disk", "closed", "no input", "no text", "no input for top", "nothing"],
+    ids=[
+        "an encoding without lines",
+        "a full disk",
+        "a reader that is gone",
+        "closed",
+        "no input",
+        "no text",
+        "no input for top",
+        "nothing",
+    ],
 )
 def test_streams_that_are_closed_or_take_not_everything(running, command, code, text):
     folder, _ = running
-    variables = {**os.environ, "PYTHONPATH": str(ROOT), "ACTORCTL_DAEMON": str(next((folder / "actors").iterdir()))}
+    socket = str(next((folder / "actors").iterdir()))
+    variables = {**os.environ, "PYTHONPATH": str(ROOT), "ACTORCTL_DAEMON": socket, "PYTHONUNBUFFERED": ""}
     words = ["sh", "-c", command.replace("actorctl", " ".join(CTL))]
     done = subprocess.run(words, check=False, env=variables, capture_output=True, text=True, timeout=DEADLINE)
     assert (code, True, False) == (done.returncode, text in done.stdout + done.stderr, "Traceback" in done.stderr)
