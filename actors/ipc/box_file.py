@@ -20,9 +20,8 @@ from actors.event import close_fd
 from actors.ipc.box_cells import BOOT, CELL, LANES
 
 GIVEN: Final = 1024  # messages given to the process last, of which delivery tag and number are kept
-LAYOUT: Final = (
-    1  # of what a file says after its daemon's death: one more where that lies elsewhere, or means another thing
-)
+LAYOUT: Final = 1
+"""Of what a file says after its daemon's death: one more where that lies elsewhere, or means another thing."""
 
 
 class BoxFile:

@@ -20,8 +20,7 @@ class CommandSpec(Spec):
 
     `{port}` in `argv` and in the values of `env` stands for a free port of this machine. The supervisor chooses it at
     the first start and keeps it. Before each life it looks whether another program has taken the port, and then chooses
-    another.
-    `snapshot()` shows it.
+    another. `snapshot()` shows it.
 
     A stop sends `stop_signal` to the program itself. When the grace is over it is killed, and at its end, in any way,
     so is whatever it has started. It must stay in the foreground: a program that puts itself into the background has

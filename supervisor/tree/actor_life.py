@@ -8,7 +8,6 @@ Runs on the loop's thread.
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, cast
@@ -17,7 +16,7 @@ import msgspec
 
 from actors.errors import WireError
 from actors.exits import ExitKind, ExitReason, ExitReport
-from actors.jobs.jobs import Jobs, RunJob, shown
+from actors.jobs.jobs import Jobs
 from actors.wire.framing import Carried
 from actors.wire.from_child import HealthIs, Outcomes, Replies, Saved, Settled
 from actors.wire.log_lines import Record
@@ -30,6 +29,7 @@ from supervisor.core.health.life_end import LifeEnd, hung_where
 from supervisor.core.rules.policy import OVER_A_JOB
 from supervisor.core.tree import events as happened
 from supervisor.core.tree.commands import ReportExit
+from supervisor.jobs import life_jobs
 from supervisor.mailbox.mailbox import Mailbox
 from supervisor.messaging.actor_requests import ActorRequests
 from supervisor.messaging.tree_context import TreeContext
@@ -113,8 +113,8 @@ class ActorLife:
             self.life.restore(state)
         if self._mailbox.durable:
             self._on_outcomes = partial(self._settle, None)
-        elif issubclass(self._mailbox.protocol.actor, Jobs):
-            self._on_outcomes = partial(_settle_jobs, self._mailbox, self._name)
+        elif self._runs_jobs:
+            self._on_outcomes = partial(life_jobs.settle, self._mailbox, self._name)
         else:
             self._on_outcomes = partial(self._mailbox.dispatcher.on_outcomes, self._name)
         self.life_outcomes = self._outcomes if self._pool.limited else self._on_outcomes
@@ -176,8 +176,8 @@ class ActorLife:
         names = [handler.name for handler in protocol.handlers.values()]
         if not 0 <= index < len(names):
             return "a handler"
-        if issubclass(protocol.actor, Jobs):
-            return _job(self._mailbox, self._name, self.progress()) or "a job"
+        if self._runs_jobs:
+            return life_jobs.job_of(self._mailbox, self._name, self.progress()) or "a job"
         return f"{protocol.actor.__qualname__}.{names[index]}"
 
     @property
@@ -324,25 +324,38 @@ class ActorLife:
             self._mailbox.counted.end(end.counts)
         if self.monitors is not None:
             self._seen = self.monitors.end(end)
-        hang = self._seen.hang
-        reason = hang or _over_its_job(end, self._mailbox.consumers.ended.get(self._name, "")) or exit_reason(end)
-        idle = end.idle and reason.kind is ExitKind.NORMAL
-        wanted = idle and self.serves and self._mailbox.consumers.waits_for(self._name)
-        job = issubclass(self._pool.spec.actor, Jobs) and self.serves and _with_its_job(self._mailbox, self._name, end)
-        if wanted or job:
+        over_a_job = self.serves and self._runs_jobs and life_jobs.ended_it(self._mailbox, self._name, end)
+        reason = self._seen.hang or life_jobs.killed_over(self._mailbox, self._name, end) or exit_reason(end)
+        wanted = over_a_job or self._waited_for(end, reason)
+        if wanted:
             self._mailbox.consumers.make_room(self._name)
-        because = OVER_A_JOB if job else ""
-        roll, causes = self._tree.dice.random(), causes_of(end, hang) if self._pool.by_cause else ()
+        self._post(
+            happened.ChildExited(
+                self._name,
+                self.number,
+                reason,
+                roll=self._tree.dice.random(),
+                wanted=wanted,
+                causes=causes_of(end, self._seen.hang) if self._pool.by_cause else (),
+                hung_in=self._hung_in(end),
+                because=OVER_A_JOB if over_a_job else "",
+            )
+        )
+
+    @property
+    def _runs_jobs(self) -> bool:
+        return issubclass(self._mailbox.protocol.actor, Jobs)
+
+    def _waited_for(self, end: LifeEnd, reason: ExitReason) -> bool:
+        """Whether it had stopped itself because no message waited, and now one does."""
+        idle = end.idle and reason.kind is ExitKind.NORMAL
+        return idle and self.serves and self._mailbox.consumers.waits_for(self._name)
+
+    def _hung_in(self, end: LifeEnd) -> str:
+        """Where it waited when its time to become ready was over, in words; empty when that is not known."""
         nowhere = (end.wire_error or "") if end.pid is None else ""
-        hung_in = nowhere if self._seen.place is None else self._seen.place
-        hung_in = hung_in if end.unended is None else hung_where(hung_in, end)
-        event = happened.ChildExited(self._name, self.number, reason, roll, wanted or job, causes, hung_in, because)
-        self._post(event)
-
-
-def _with_its_job(mailbox: Mailbox, name: str, end: LifeEnd) -> bool:
-    """Whether it was a job that ended a life: one that ran, or one that has returned and whose result was not out."""
-    return end.with_its_message or mailbox.consumers.untold(name, end.progress)
+        place = nowhere if self._seen.place is None else self._seen.place
+        return place if end.unended is None else hung_where(place, end)
 
 
 def _last_message(mailbox: Mailbox, name: str, progress: Progress) -> tuple[str | None, bool | None]:
@@ -351,43 +364,13 @@ def _last_message(mailbox: Mailbox, name: str, progress: Progress) -> tuple[str 
     if not 0 <= progress.handler < len(handlers):
         return None, None
     jobs = issubclass(mailbox.protocol.actor, Jobs)
-    said = _job(mailbox, name, progress) if jobs else handlers[progress.handler].__qualname__
+    said = life_jobs.job_of(mailbox, name, progress) if jobs else handlers[progress.handler].__qualname__
     return said, None if said is None else bool(progress.active)
-
-
-def _job(mailbox: Mailbox, name: str, progress: Progress) -> str | None:
-    """The job that a life runs, or the last one that it has run, as reports name it; None when that is not known."""
-    held = _job_at(mailbox, name, min(progress.active, default=progress.begun))
-    return held or (None if progress.active else mailbox.consumers.last_jobs.get(name))
-
-
-def _job_at(mailbox: Mailbox, name: str, delivery_tag: int) -> str | None:
-    message = mailbox.consumers.queue_of(name).flights.of(name).at(delivery_tag)
-    return None if message is None else shown(RunJob, message.message)
-
-
-def _settle_jobs(mailbox: Mailbox, name: str, frame: Outcomes | Replies, attachments: Sequence[Carried] = ()) -> None:
-    """Settle outcomes of jobs, and keep the name of the last one: reports tell what a process has handled last."""
-    if isinstance(frame, Replies):
-        last = frame.first + frame.count - 1
-    else:
-        last = next((item.seq for item in reversed(frame.items) if item.began), 0)
-    job = _job_at(mailbox, name, last)
-    if job is not None:
-        mailbox.consumers.last_jobs[name] = job
-    mailbox.dispatcher.on_outcomes(name, frame, attachments)
 
 
 def _is_where(end: LifeEnd, handler: str) -> bool:
     """Whether the exception that ended a life came out of that handler."""
     return end.crash_report is not None and end.crash_report.where == f"in {handler}"
-
-
-def _over_its_job(end: LifeEnd, why: str) -> ExitReason | None:
-    """Why a life ended that was killed over its job; None for any other."""
-    if not (why and end.kill_asked and (end.exit_code == -signal.SIGKILL or end.unended is not None)):
-        return None
-    return ExitReason(ExitKind.KILLED, f"{why}; {end.survival or 'killed by its supervisor'}")
 
 
 def _refuse_outcomes(frame: Outcomes | Replies, attachments: Sequence[Carried] = ()) -> None:
