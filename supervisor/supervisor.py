@@ -50,9 +50,8 @@ class Supervisor(Children, Observation, Schedules):
         stop_timeout: seconds the stop of the whole tree may take before everything left is killed; None (the default)
             leaves it to each child's own grace.
         max_shared_bytes: how many bytes the `Shared` values of messages may hold, with the large `bytes` that actors
-            send each other. They count from when a message enters a mailbox until it is settled. None (the default)
-            without a bound.
-            Senders wait for room, `tell_nowait` raises MailboxFull.
+            send each other. They count from when a message enters a mailbox until it is settled. Senders wait for
+            room, and `tell_nowait` raises MailboxFull. None (the default) sets no bound.
         spares: how many spare processes are kept. A spare has imported the modules of the tree's actors and becomes the
             next life of any of them. 0 for none; "auto" for as many as restarts need at once, at least one, within a
             sixteenth of the memory. They are made at low priority.
