@@ -7,9 +7,8 @@ import pytest
 
 from actors import UsageError
 from actors.puppet import Puppet
-from supervisor import spawnable
-from supervisor.spawnable import _found as can_be_found
-from supervisor.spawnable import check_importable
+from supervisor.spawnable import check_importable, search
+from supervisor.spawnable.search import is_found as can_be_found
 
 
 @pytest.fixture
@@ -96,4 +95,4 @@ def test_the_working_directory(tmp_path, monkeypatch):
 @pytest.fixture(autouse=True)
 def forgotten(monkeypatch):
     """Each test begins knowing nothing."""
-    monkeypatch.setattr(spawnable, "_KNOWN", {})
+    monkeypatch.setattr(search, "_KNOWN", {})

@@ -20,13 +20,8 @@ from actors import Actor, ActorRef, Message, UsageError, handles
 from supervisor import ChildSpec, InvalidSpec, StartFailed, Supervisor, SupervisorSpec
 from supervisor.arguments import pickled
 from supervisor.loop_affinity import check_patches
-from supervisor.spawnable import (
-    check_first_start,
-    check_importable,
-    check_main_guard,
-    check_module,
-    meant_for_multiprocessing,
-)
+from supervisor.spawnable import check_importable, check_main_guard, check_module
+from supervisor.spawnable.program import check_first_start, meant_for_multiprocessing
 from tests.support.actors import Common, Echo, Puppet
 from tests.support.waiting import DEADLINE, ROOT
 
