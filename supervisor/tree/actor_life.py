@@ -324,8 +324,8 @@ class ActorLife:
             self._mailbox.counted.end(end.counts)
         if self.monitors is not None:
             self._seen = self.monitors.end(end)
-        over_a_job = self.serves and self._runs_jobs and life_jobs.ended_it(self._mailbox, self._name, end)
-        reason = self._seen.hang or life_jobs.killed_over(self._mailbox, self._name, end) or exit_reason(end)
+        over_a_job = self._runs_jobs and self.serves and life_jobs.ended_it(self._mailbox, self._name, end)
+        reason = self._reason(end)
         wanted = over_a_job or self._waited_for(end, reason)
         if wanted:
             self._mailbox.consumers.make_room(self._name)
@@ -345,6 +345,10 @@ class ActorLife:
     @property
     def _runs_jobs(self) -> bool:
         return issubclass(self._mailbox.protocol.actor, Jobs)
+
+    def _reason(self, end: LifeEnd) -> ExitReason:
+        killed = life_jobs.killed_over(self._mailbox, self._name, end) if self._runs_jobs else None
+        return self._seen.hang or killed or exit_reason(end)
 
     def _waited_for(self, end: LifeEnd, reason: ExitReason) -> bool:
         """Whether it had stopped itself because no message waited, and now one does."""
