@@ -14,6 +14,7 @@ from actors.errors import UsageError
 from actors.signatures import globals_of
 from supervisor.spawnable.main_module import (
     MAIN,
+    bound_by_import,
     imports_main,
     is_frozen,
     is_left_alone,
@@ -21,7 +22,6 @@ from supervisor.spawnable.main_module import (
     source_of,
     why_nowhere,
 )
-from supervisor.spawnable.main_text import bound_by_import
 from supervisor.spawnable.search import check_packages, is_found
 
 

@@ -12,8 +12,7 @@ from types import FrameType, ModuleType
 
 from actors.errors import UsageError
 from supervisor.loop_affinity import check_patches
-from supervisor.spawnable.main_module import imports_main, is_frozen, is_left_alone, source_of
-from supervisor.spawnable.main_text import is_under_guard
+from supervisor.spawnable.main_module import imports_main, is_frozen, is_left_alone, is_under_guard, source_of
 
 
 def check_program(*, needs_main: bool) -> None:
