@@ -76,6 +76,7 @@ class ActorLife:
         self._name = name
         self._pool = pool
         self._mailbox = pool.mailbox
+        self._runs_jobs = issubclass(pool.spec.actor, Jobs)
         self._tree = tree
         self._post = post
         self._since = tree.loop.time()
@@ -324,9 +325,10 @@ class ActorLife:
             self._mailbox.counted.end(end.counts)
         if self.monitors is not None:
             self._seen = self.monitors.end(end)
+        killed = life_jobs.killed_over(self._mailbox, self._name, end) if self._runs_jobs else None
+        reason = self._seen.hang or killed or exit_reason(end)
         over_a_job = self._runs_jobs and self.serves and life_jobs.ended_it(self._mailbox, self._name, end)
-        reason = self._reason(end)
-        wanted = over_a_job or self._waited_for(end, reason)
+        wanted = over_a_job or (self.serves and _waited_for(self._mailbox, self._name, end, reason))
         if wanted:
             self._mailbox.consumers.make_room(self._name)
         self._post(
@@ -337,29 +339,22 @@ class ActorLife:
                 roll=self._tree.dice.random(),
                 wanted=wanted,
                 causes=causes_of(end, self._seen.hang) if self._pool.by_cause else (),
-                hung_in=self._hung_in(end),
+                hung_in=_hung_in(end, self._seen.place),
                 because=OVER_A_JOB if over_a_job else "",
             )
         )
 
-    @property
-    def _runs_jobs(self) -> bool:
-        return issubclass(self._mailbox.protocol.actor, Jobs)
 
-    def _reason(self, end: LifeEnd) -> ExitReason:
-        killed = life_jobs.killed_over(self._mailbox, self._name, end) if self._runs_jobs else None
-        return self._seen.hang or killed or exit_reason(end)
+def _waited_for(mailbox: Mailbox, name: str, end: LifeEnd, reason: ExitReason) -> bool:
+    """Whether a life had stopped itself because no message waited, and now one does."""
+    return end.idle and reason.kind is ExitKind.NORMAL and mailbox.consumers.waits_for(name)
 
-    def _waited_for(self, end: LifeEnd, reason: ExitReason) -> bool:
-        """Whether it had stopped itself because no message waited, and now one does."""
-        idle = end.idle and reason.kind is ExitKind.NORMAL
-        return idle and self.serves and self._mailbox.consumers.waits_for(self._name)
 
-    def _hung_in(self, end: LifeEnd) -> str:
-        """Where it waited when its time to become ready was over, in words; empty when that is not known."""
-        nowhere = (end.wire_error or "") if end.pid is None else ""
-        place = nowhere if self._seen.place is None else self._seen.place
-        return place if end.unended is None else hung_where(place, end)
+def _hung_in(end: LifeEnd, place: str | None) -> str:
+    """Where a life waited when its time to become ready was over, in words; empty when that is not known."""
+    if place is None:
+        place = (end.wire_error or "") if end.pid is None else ""
+    return place if end.unended is None else hung_where(place, end)
 
 
 def _last_message(mailbox: Mailbox, name: str, progress: Progress) -> tuple[str | None, bool | None]:
