@@ -72,8 +72,8 @@ def relay_logging(output_pipe: OutputPipe, level: int | None = None) -> None:
         logging.lastResort = RelayHandler(
             output_pipe
         )  # takes what the loggers' levels let through: warnings, by default
-    named = (one for one in logging.root.manager.loggerDict.values() if isinstance(one, logging.Logger))
-    for logger in (logging.root, *named):
+    known = list(logging.root.manager.loggerDict.values())  # at once: other threads may make loggers meanwhile
+    for logger in (logging.root, *(one for one in known if isinstance(one, logging.Logger))):
         for handler in logger.handlers[:]:
             if type(handler) is logging.StreamHandler and handler.stream in _own_streams():
                 logger.addHandler(_instead_of(handler, output_pipe))

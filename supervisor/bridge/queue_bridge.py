@@ -17,8 +17,8 @@ from collections.abc import Iterator
 from functools import partial
 from itertools import count
 from types import TracebackType
-from typing import Any, Generic, Self, TypeVar
-from weakref import WeakSet
+from typing import Any, Final, Generic, Self, TypeVar
+from weakref import ref
 
 from actors.errors import UsageError
 from actors.queue import Putting, SafeQueue
@@ -28,7 +28,7 @@ from supervisor.known_options import tells_options
 T = TypeVar("T")
 
 _numbers = count(1)
-_bridges: WeakSet[AsyncQueueBridge[Any]] = WeakSet()
+_bridges: Final[set[ref[AsyncQueueBridge[Any]]]] = set()  # no WeakSet: other threads may add while one looks
 
 
 @tells_options
@@ -50,7 +50,7 @@ class AsyncQueueBridge(Generic[T]):
         self._queue = SafeQueue(maxsize)
         self._sides: dict[asyncio.AbstractEventLoop, Side] = {}
         self._closed = False
-        _bridges.add(self)
+        _bridges.add(ref(self, _bridges.discard))
 
     async def fetch(self) -> T:
         """Take the next item, waiting for it. Cancelled or timed out, it has taken none.
@@ -164,4 +164,5 @@ class AsyncQueueBridge(Generic[T]):
 
 def open_bridges() -> list[AsyncQueueBridge[Any]]:
     """The bridges of this process that are not closed, by name."""
-    return sorted((bridge for bridge in _bridges if bridge.depth is not None), key=lambda bridge: bridge.name)
+    bridges = [bridge for known in list(_bridges) if (bridge := known()) is not None and bridge.depth is not None]
+    return sorted(bridges, key=lambda bridge: bridge.name)

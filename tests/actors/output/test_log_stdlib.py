@@ -11,6 +11,7 @@ import pytest
 from actors.output import log_stdlib as room
 from actors.output.log_stdlib import RelayHandler, level_name, relay_logging
 from actors.wire.log_lines import Record
+from tests.support.racing import meanwhile
 from tests.support.saying import KeptVoice
 
 
@@ -50,6 +51,20 @@ def test_the_functions_of_the_module(output_pipe, root):
     logging.basicConfig(level=logging.DEBUG)
     logging.getLogger("shop").debug("third")
     assert "third" == output_pipe.said[-1].event
+
+
+def test_loggers_that_other_threads_make_meanwhile(output_pipe, root):
+    """They are no reason for a start to fail."""
+
+    def come_or_go(name):
+        if root.manager.loggerDict.pop(name, None) is None:
+            logging.getLogger(name)
+
+    for number in range(300):
+        logging.getLogger(f"shop_{number}")
+    with meanwhile(come_or_go):
+        for _ in range(100):
+            relay_logging(output_pipe)
 
 
 @pytest.fixture

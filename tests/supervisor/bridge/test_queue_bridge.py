@@ -17,7 +17,9 @@ import supervisor.bridge.waiting
 from actors.errors import UsageError
 from actors.event import SafeEvent
 from supervisor.bridge import AsyncEvent, AsyncQueueBridge, BridgeClosed, await_event
+from supervisor.bridge.queue_bridge import open_bridges
 from tests.support import children
+from tests.support.racing import meanwhile
 from tests.support.spawning import DEADLINE, SPAWN, open_descriptors, running
 from tests.support.waiting import at_rest
 
@@ -446,3 +448,20 @@ async def test_a_process_echoes_through_two_bridges():
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(submit())
                 assert list(range(300)) == [await back.fetch() for _ in range(300)]
+
+
+async def test_bridges_that_come_and_go_in_other_threads(bridge):
+    """All are listed for the metrics meanwhile; one that is there the whole time is never missed."""
+    others: dict[str, AsyncQueueBridge[int]] = {}
+
+    def come_or_go(name):
+        if name in others:
+            others.pop(name).close()
+        else:
+            others[name] = AsyncQueueBridge(name=name)
+
+    with meanwhile(come_or_go):
+        for _ in range(20):
+            assert bridge in open_bridges()
+    for other in others.values():
+        other.close()
