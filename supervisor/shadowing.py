@@ -29,7 +29,7 @@ def found_first() -> str | None:
 
     A directory that was put on sys.path later may do this to modules that were loaded here before.
     """
-    for name, module in tuple(sys.modules.items()):
+    for name, module in list(sys.modules.items()):
         loaded = getattr(module, "__file__", None)
         if loaded is None or not (name in sys.stdlib_module_names or name == "msgspec"):
             continue

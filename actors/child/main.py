@@ -183,7 +183,7 @@ def _read_actors(module: str) -> None:
 
     Not of those with codecs: codecs count for the whole process, and this one may run another actor.
     """
-    for value in tuple(vars(sys.modules[module]).values()):
+    for value in list(vars(sys.modules[module]).values()):
         if isinstance(value, type) and issubclass(value, Actor) and value.__module__ == module and not value.codecs:
             with contextlib.suppress(UsageError):  # the supervisor of a class that cannot work reports it
                 protocol = protocol_of(value)

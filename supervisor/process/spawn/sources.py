@@ -38,7 +38,8 @@ class Sources:
         names: dict[str, set[str]] = {}  # of modules, by the folder in which they may be found
         roots = tuple(os.path.abspath(entry) for entry in sys.path if not _in_library(entry))
         packages = {module.partition(".")[0] for module in modules}
-        for name, module in tuple(sys.modules.items()) if modules else ():
+        loaded = list(sys.modules.items()) if modules else []  # a tuple is not made at once where there is no GIL
+        for name, module in loaded:
             file = getattr(module, "__file__", None)
             package = name.partition(".")[0]
             if isinstance(file, str) and (package in packages or not (package in _OURS or _in_library(file))):

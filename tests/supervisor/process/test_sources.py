@@ -8,6 +8,8 @@ import sys
 import pytest
 
 from supervisor.process.spawn.sources import Sources, sources_now
+from supervisor.shadowing import found_first
+from tests.support.racing import meanwhile
 
 
 @pytest.fixture
@@ -44,3 +46,18 @@ def test_new_ones_once_the_daemon_has_imported_another_module(module, monkeypatc
     first = Sources((module.stem,))
     monkeypatch.setitem(sys.modules, "another_of_ours", importlib.import_module("json"))
     assert sources_now((module.stem,), first) is not first
+
+
+def test_modules_that_other_threads_import_meanwhile(module):
+    """They are no reason for a start to fail."""
+
+    def come_or_go(name):
+        if sys.modules.pop(name, None) is None:
+            sys.modules[name] = sys
+
+    with meanwhile(come_or_go):
+        for _ in range(3):
+            Sources((module.stem,))
+            assert found_first() is None
+    for name in [name for name, found in list(sys.modules.items()) if found is sys and name != "sys"]:
+        del sys.modules[name]
