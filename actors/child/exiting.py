@@ -3,7 +3,8 @@
 The teardown takes longer than everything else at a stop. What code relies on at an exit is done all the same, in the
 interpreter's order: multiprocessing's finalizers, the join of threads that are no daemons, atexit handlers, the flush
 of Python's streams, C's atexit handlers, the flush of C's streams. A process that has opened something keeps the
-teardown: an object that was not closed may hold unwritten bytes.
+teardown: an object that was not closed may hold unwritten bytes. So does one of a free-threaded Python in which other
+threads run: nothing but the teardown stops them before C's handlers take away what they use.
 
 Runs in the actor's process, in its main thread.
 """
@@ -19,6 +20,8 @@ from multiprocessing import util
 from typing import NoReturn
 
 from actors.output.capture import flush_streams
+from actors.process.diagnostics import has_lock
+from actors.process.heartbeat import HEARTBEAT_THREAD
 
 Descriptor = tuple[int, int, int]  # number, device, inode
 
@@ -39,12 +42,18 @@ class Exit:
         threading._shutdown()  # type: ignore[attr-defined]  # noqa: SLF001 - call these three
         atexit._run_exitfuncs()  # noqa: SLF001
         flush_streams()
-        if self._has_opened_nothing():
+        if self._has_opened_nothing() and (has_lock() or _alone()):
             _exit_without_teardown(code)
 
     def _has_opened_nothing(self) -> bool:
         opened = _open_descriptors()
         return self._inherited is not None and opened is not None and opened <= self._inherited
+
+
+def _alone() -> bool:
+    """Whether no thread of the actor's runs; that of the heartbeat waits in the kernel."""
+    threads = {thread.name for thread in threading.enumerate() if thread is not threading.current_thread()}
+    return threads <= {HEARTBEAT_THREAD}
 
 
 def leave(code: int) -> NoReturn:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import faulthandler
 import signal
+import sys
 from collections.abc import Callable
 from typing import Final
 
@@ -21,6 +22,12 @@ DUMP_SIGNAL: Final[int] = signal.SIGRTMAX - 2 if hasattr(signal, "SIGRTMAX") els
 """Asks a process for its stacks. Blocked from the spawn, because it kills by default and because a handler that runs
 in a thread cuts its system calls short. One thread unblocks it with `accept_dumps`; every other thread inherits the
 block."""
+
+
+def has_lock() -> bool:
+    """Whether only one thread of this process runs Python code at a time: False in a free-threaded Python."""
+    asked = getattr(sys, "_is_gil_enabled", None)  # from 3.13 on
+    return asked is None or bool(asked())
 
 
 _more: Final[list[Callable[[int], None]]] = []  # what writes other stacks than those of threads

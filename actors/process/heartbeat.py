@@ -18,6 +18,7 @@ from typing import Final
 from actors.ipc.blackbox import BlackBox
 from actors.process.diagnostics import accept_dumps, write_other_stacks
 
+HEARTBEAT_THREAD: Final = "actors-heartbeat"
 HEARTBEAT_SIGNAL: Final[int | None] = signal.SIGRTMAX - 3 if hasattr(signal, "SIGRTMAX") else None
 """Asks a process whether its interpreter runs; None where no signal is spare. Blocked from the spawn, so that
 every thread inherits that, also one that a library starts while the actor's module is imported."""
@@ -52,4 +53,4 @@ def start_heartbeat(box: BlackBox) -> None:
             write_other_stacks(box.fileno())
             box.recorder.beat()
 
-    threading.Thread(target=answer, name="actors-heartbeat", daemon=True).start()
+    threading.Thread(target=answer, name=HEARTBEAT_THREAD, daemon=True).start()

@@ -8,7 +8,7 @@ import pytest
 
 from actors import ActorCrashed
 from supervisor import ChildSpec, Supervisor
-from tests.support.leavers import Arrange, AsyncLeaver, Exit, Forget, Forgetful, LeaveOpen, SyncLeaver
+from tests.support.leavers import Arrange, AsyncLeaver, Exit, Forget, Forgetful, GoOn, LeaveOpen, SyncLeaver
 
 pytestmark = pytest.mark.processes
 
@@ -35,6 +35,17 @@ async def test_a_process_that_leaves_something_open_is_torn_down(tmp_path):
     lines = book.read_text().split()
     assert {"attribute", "child", "teardown"} == set(lines)
     assert lines.index("child") < lines.index("teardown")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the name of C's function is that of glibc and musl")
+async def test_no_thread_runs_while_cs_exit_takes_things_away(tmp_path, logs):
+    """The interpreter's lock keeps the actor's threads from it; where there is none, the teardown stops them before."""
+    book = tmp_path / "book"
+    async with Supervisor(ChildSpec(SyncLeaver, args=(str(book),), name="a", handler_timeout=20.0), spares=0) as root:
+        await root["a"].ask(GoOn())
+    assert not (tmp_path / "book.mark").exists()
+    assert "ran in C's exit" not in (book.read_text().splitlines() if book.exists() else [])
+    assert [("shutdown", 0)] == [(line["reason"], line.get("exit_code")) for line in logs if "decision" in line]
 
 
 async def test_a_process_in_which_nothing_can_be_imported(logs):
