@@ -39,6 +39,7 @@ class KernelCounter:
     """
 
     _close_fd = staticmethod(os.close)  # bound here: at interpreter exit module globals may be gone
+    _fds: tuple[int, ...] = ()  # once it is closed
 
     def __init__(self, initial: int = 0, *, semaphore: bool = False) -> None:
         self._semaphore = semaphore
@@ -70,8 +71,7 @@ class KernelCounter:
 
     def close(self) -> None:
         """Close the descriptors in this process. May be called twice."""
-        fds, self._fds = self._fds, ()
-        for fd in fds:
+        for fd in self.__dict__.pop("_fds", ()):  # in one step: threads may close it at the same time
             try:  # noqa: SIM105 - at interpreter exit contextlib may be gone
                 self._close_fd(fd)
             except OSError:
@@ -94,8 +94,7 @@ class KernelCounter:
         self._fds = tuple(adopt(fd) for fd in inherited)
 
     def __del__(self) -> None:
-        if getattr(self, "_fds", ()):
-            self.close()
+        self.close()
 
 
 class SafeEvent(KernelCounter):
