@@ -104,8 +104,8 @@ class Children(Lifecycle):
         """Replace the process of an actor by its next life, and no call fails; of a pool, one member after the other.
 
         The next life is started first. When it is ready, the old one finishes its message and stops, and the next one
-        serves; `overlap=False` in the spec stops the old one first. Returns when the next life serves and the old one
-        is over. Cancelled, it leaves the replacement under way as it is. Members of a pool that do not run are passed
+        serves; `overlap=False` in the spec stops the old one first. Returns when a life that began after the call
+        serves and the old one is over. Cancelled, it leaves the replacement under way as it is. Members of a pool that do not run are passed
         over: their next life is new anyway.
 
         Raises:

@@ -26,6 +26,8 @@ from supervisor.core.tree.commands import (
 from supervisor.core.tree.events import Timer, TimerKind
 from supervisor.core.tree.successor import Successor
 
+CALLED = "recycle was called"  # why a life is replaced, in words for the reports
+
 
 class StopCause(IntEnum):
     """Why a life is being ended; when there are two reasons, the greater one counts."""
@@ -50,7 +52,8 @@ class Callers:
         start: ticket of the call that waits for the child to be ready, None without one.
         adds: whether that call has added the child, which is deleted when the start fails.
         stops: tickets of calls that wait for it to be down.
-        recycles: tickets of calls that wait for its next life.
+        recycles: tickets of calls that wait for a next life, each with the highest number of a life when it came. A life
+            that had begun by then may have read what the caller has changed since, so another one answers the call.
     """
 
     __slots__ = ("_out", "adds", "recycles", "start", "stops")
@@ -59,7 +62,7 @@ class Callers:
         self.start: int | None = None
         self.adds = False
         self.stops: list[int] = []
-        self.recycles: list[int] = []
+        self.recycles: dict[int, int] = {}
         self._out = out
 
     @property
@@ -71,13 +74,26 @@ class Callers:
         """The child is down."""
         self._answer(self.stops, Verdict.OK, "")
 
-    def recycled(self) -> None:
-        """The next life serves."""
-        self._answer(self.recycles, Verdict.OK, "")
+    def called_before(self, life: int) -> list[int]:
+        """Tickets of the recycles that this life answers: they came before it had begun."""
+        return [ticket for ticket, begun in self.recycles.items() if begun < life]
+
+    def recycled(self, life: int) -> None:
+        """This life serves."""
+        self._answer_recycles(self.called_before(life), Verdict.OK, "")
+
+    def start_failed(self, life: int, why: str) -> None:
+        """This life has ended, and never served."""
+        self._answer_recycles(self.called_before(life), Verdict.START_FAILED, why)
 
     def recycle_failed(self, verdict: Verdict, detail: str) -> None:
         """There is no next life."""
-        self._answer(self.recycles, verdict, detail)
+        self._answer_recycles(list(self.recycles), verdict, detail)
+
+    def _answer_recycles(self, tickets: list[int], verdict: Verdict, detail: str) -> None:
+        for ticket in tickets:
+            del self.recycles[ticket]
+        self._answer(tickets, verdict, detail)
 
     def _answer(self, tickets: list[int], verdict: Verdict, detail: str) -> None:
         for ticket in tickets:
@@ -245,6 +261,11 @@ class Child:
         self._begin_stopping()
         self._out.say(StopChild(self.name, self.life))
         self._out.arm(self.timer(TimerKind.GRACE), self.terms.shutdown)
+
+    def recycle_for(self, ticket: int) -> None:
+        """`recycle` was called: a life follows that begins from now on."""
+        self.callers.recycles[ticket] = self._begun
+        self.recycle(CALLED)
 
     def recycle(self, because: str) -> None:
         """Let the next life follow the running one: with overlap it is started first."""

@@ -215,8 +215,7 @@ class SupervisorMachine:
             case TerminateAsked():
                 self._terminate(asked.ticket, child)
             case RecycleCalled():
-                child.callers.recycles.append(asked.ticket)
-                child.recycle("recycle was called")
+                child.recycle_for(asked.ticket)
             case DeleteAsked():
                 self._starts.forget(child, "delete_child was called")
                 self._it.out.say(Answer(asked.ticket, Verdict.OK))

@@ -52,18 +52,19 @@ class Succession:
             self._deaths.report(child, dead, Decision.EXPECTED, "it was stopped with the life that it was to follow")
             return
         goes_on = f"life {child.life} goes on" if child.state is ChildState.RUNNING else "another one follows"
-        if child.callers.recycles:
+        if child.callers.called_before(dead.life):
             self._deaths.report(
                 child, dead, Decision.LEAVE_DOWN, f"{goes_on}; a recycle that was called for is not repeated"
             )
             why = f"{child.name!r} did not start: {dead.reason}; {goes_on}"
-            child.callers.recycle_failed(Verdict.START_FAILED, why)
+            child.callers.start_failed(dead.life, why)
         elif not self._deaths.exceeds(child, dead):
             delay = self._deaths.pause(child, roll)
             child.attempt += 1
             if child.state is ChildState.RUNNING:
                 child.recycle_later(delay)
             self._deaths.report(child, dead, Decision.RESTART, f"the next life did not start; {goes_on}", delay)
+        it.recycle_again(child)
 
     def succeeded(self, child: Child, dead: EndedLife, event: ChildExited) -> None:
         """A life has ended and its successor is the current one, whatever ended it. If need be, that ends, too."""

@@ -13,7 +13,7 @@ from supervisor.core.rules.states import (
     SupervisorStep,
 )
 from supervisor.core.terms import ChildTerms, SupervisorTerms
-from supervisor.core.tree.child import Child
+from supervisor.core.tree.child import CALLED, Child
 from supervisor.core.tree.commands import CommandBuffer, ReportReady, Terminate
 from supervisor.core.tree.plans import Plans
 
@@ -58,8 +58,13 @@ class Supervision:
     def serves(self, child: Child) -> None:
         """A life of a child is ready and is its current one."""
         self.out.say(ReportReady(child.name, child.life))
-        if child.callers.recycles:
-            child.callers.recycled()
+        child.callers.recycled(child.life)
+        self.recycle_again(child)
+
+    def recycle_again(self, child: Child) -> None:
+        """Start the life for those who called `recycle` when the last one had begun."""
+        if child.callers.recycles and self.runs_on(child):
+            child.recycle(CALLED)
 
     def forget(self, child: Child, because: str) -> None:
         """Delete a child."""

@@ -225,6 +225,18 @@ async def test_kill_9_of_the_successor(tmp_path):
 
 
 @pytest.mark.processes
+async def test_a_call_is_served_by_a_life_that_began_after_it(tmp_path):
+    """The one that a limit had begun may have read what the caller has changed since: it serves, and is replaced."""
+    async with Supervisor(renewed(tmp_path, max_messages=1)) as root:
+        assert 1 == await root["a"].ask(Note("k", 0))
+        await pid_of(tmp_path, 2)
+        recycling = asyncio.create_task(root.recycle("a"))
+        gate(tmp_path)
+        await recycling
+        assert 3 == await root["a"].ask(Note("k", 1))
+
+
+@pytest.mark.processes
 async def test_kill_9_of_the_old_life(tmp_path):
     """The successor is the current life, and there is no third one."""
     async with Supervisor(renewed(tmp_path)) as root:

@@ -207,17 +207,62 @@ def test_a_ready_successor_that_dies_while_the_old_life_leaves_is_followed_by_an
     assert ["recycle a1", "start a3"] == bench.exit("a", 1, "shutdown")
 
 
-def test_who_calls_again_waits_for_the_same_successor():
-    """One successor at a time; a wait for the next attempt is cut short."""
+@pytest.mark.parametrize("by_a_call", [False, True])
+def test_a_call_is_answered_by_a_life_that_begins_after_it(by_a_call):
+    """A successor that has begun may have read the file that the caller has replaced since: another one follows it."""
+    bench = Bench("a")
+    first = bench.call("a", 1) if by_a_call else bench.recycle("a")
+    assert (["start a2"], [], []) == (first, bench.call("a", 2), bench.call("a", 3))
+    bench.ready("a", 2)
+    bench.streams_over("a")
+    answered = ["answer 1 ok"] if by_a_call else []
+    assert ["recycle a1", "ready a2", *answered, "start a3"] == bench.exit("a", 1, "shutdown")
+    bench.ready("a", 3)
+    bench.streams_over("a", 2)
+    assert ["recycle a2", "ready a3", "answer 2 ok", "answer 3 ok"] == bench.exit("a", 2, "shutdown")
+
+
+def test_a_call_is_not_failed_by_a_life_that_began_before_it():
+    """That one is its own caller's; who called later has another at once."""
+    bench = Bench("a")
+    bench.call("a", 1)
+    bench.call("a", 2)
+    assert ["leave_down a2", "answer 1 start_failed", "start a3"] == bench.exit("a", 2)
+    assert ["leave_down a3", "answer 2 start_failed"] == bench.exit("a", 3)
+
+
+def test_a_call_cuts_the_wait_for_the_next_attempt_short():
+    """Before and after the attempt of a limit has failed."""
     bench = Bench("a")
     bench.recycle("a")
-    assert [] == bench.call("a", 1)
-    assert [] == bench.call("a", 2)
-    assert ["leave_down a2", "answer 1 start_failed", "answer 2 start_failed"] == bench.exit("a", 2)
-    bench.recycle("a")
-    bench.exit("a", 3)
-    assert ["start a4"] == bench.call("a", 3)
+    bench.exit("a", 2)
+    assert ["start a3"] == bench.call("a", 3)
     assert [] == bench.fire("a", 1, "recycle")
+    bench = Bench("a")
+    bench.recycle("a")
+    bench.call("a", 3)
+    assert ["restart a2", "start a3"] == bench.exit("a", 2)
+    assert [] == bench.fire("a", 1, "recycle")
+
+
+def test_a_call_waits_for_another_life_when_the_one_before_it_dies():
+    """The successor takes over, and is followed by the one that was called for."""
+    bench = Bench("a")
+    bench.recycle("a")
+    bench.call("a")
+    assert ["restart a1"] == bench.exit("a", 1)
+    assert ["ready a2", "start a3"] == bench.ready("a", 2)
+    bench.ready("a", 3)
+    bench.streams_over("a", 2)
+    assert ["recycle a2", "ready a3", "answer 7 ok"] == bench.exit("a", 2, "shutdown")
+
+
+def test_a_call_ends_with_the_supervisor_that_gives_up():
+    """No other life begins."""
+    bench = Bench("a", intensity=Intensity(0, 5.0))
+    bench.recycle("a")
+    bench.call("a")
+    assert ["give_up a2", "answer 7 stopping", "stop a1"] == bench.exit("a", 2)
 
 
 def test_what_is_refused():
