@@ -105,13 +105,13 @@ class Children(Lifecycle):
 
         The next life is started first. When it is ready, the old one finishes its message and stops, and the next one
         serves; `overlap=False` in the spec stops the old one first. Returns when a life that began after the call
-        serves and the old one is over. Cancelled, it leaves the replacement under way as it is. Members of a pool that do not run are passed
-        over: their next life is new anyway.
+        serves and the old one is over. Cancelled, it leaves the replacement under way as it is. Of a pool, members that
+        start come last; those that are down are passed over: their next life is new anyway.
 
         Raises:
             NoSuchChild: there is no actor of that name.
             StartFailed: the next life did not become ready, and the old one serves on; or the child ended meanwhile.
-            SupervisorBusy: the child does not run, or its supervisor is starting, stopping or restarting several
+            SupervisorBusy: the child is down, or its supervisor is starting, stopping or restarting several
                 children; see `answer`.
         """
         await child_management.recycle(self._engine_now(), path_of(name))

@@ -16,7 +16,7 @@ from typing import Final, NoReturn
 from actors.bounds import shown
 from actors.errors import UsageError
 from actors.exits import ExitReport
-from supervisor.core.rules.states import SupervisorState
+from supervisor.core.rules.states import ChildState, SupervisorState
 from supervisor.core.tree import commands as do
 from supervisor.core.tree import events as happened
 from supervisor.core.tree.commands import Verdict
@@ -132,7 +132,7 @@ async def recycle(root: Engine, name: str) -> None:
         raise NoSuchChild(f"{name} is a {_kind(child)}; only an actor or a pool is recycled")
     passed_over = None
     recycled = 0
-    for member in members:
+    for member in sorted(members, key=lambda one: engine.machine.state(one) is ChildState.STARTING):
         answer = await engine.request(_recycling(member)).answer()
         if answer.verdict is Verdict.OK:
             recycled += 1

@@ -52,8 +52,8 @@ class Callers:
         start: ticket of the call that waits for the child to be ready, None without one.
         adds: whether that call has added the child, which is deleted when the start fails.
         stops: tickets of calls that wait for it to be down.
-        recycles: tickets of calls that wait for a next life, each with the highest number of a life when it came. A life
-            that had begun by then may have read what the caller has changed since, so another one answers the call.
+        recycles: tickets of calls that wait for a next life, each with the latest life that had begun when it came:
+            that one may have read what the caller has changed since, so it does not answer the call.
     """
 
     __slots__ = ("_out", "adds", "recycles", "start", "stops")
@@ -265,7 +265,8 @@ class Child:
     def recycle_for(self, ticket: int) -> None:
         """`recycle` was called: a life follows that begins from now on."""
         self.callers.recycles[ticket] = self._begun
-        self.recycle(CALLED)
+        if self.state is not ChildState.STARTING:  # that life had begun: when it is ready, another one follows it
+            self.recycle(CALLED)
 
     def recycle(self, because: str) -> None:
         """Let the next life follow the running one: with overlap it is started first."""

@@ -22,7 +22,7 @@ from supervisor.core.rules.policy import Scope
 from supervisor.core.rules.states import ChildState, SupervisorState, SupervisorStep
 from supervisor.core.terms import ChildTerms, SupervisorTerms
 from supervisor.core.tree import requests
-from supervisor.core.tree.child import Child, ChildView, StopCause
+from supervisor.core.tree.child import Child, ChildView, EndedLife, StopCause
 from supervisor.core.tree.commands import Answer, AnyCommand, Running, Verdict
 from supervisor.core.tree.deaths import Deaths
 from supervisor.core.tree.ending import Ending
@@ -177,7 +177,7 @@ class SupervisorMachine:
         else:
             self._deaths.ended(child, dead, event)
         if child.callers.recycles and not child.alive:
-            child.callers.recycle_failed(Verdict.START_FAILED, f"{child.name!r} ended: {dead.reason}")
+            self._not_recycled(child, dead)
 
     def _on_timer(self, timer: Timer) -> None:
         if not self._it.out.fired(timer):
@@ -228,6 +228,14 @@ class SupervisorMachine:
         self._it.plans.drop(child.name)
         child.give_up_waiting()
         self._deaths.down_by_call(child)
+
+    def _not_recycled(self, child: Child, dead: EndedLife) -> None:
+        """A child that was to be recycled is down."""
+        child.callers.start_failed(dead.life, f"{child.name!r} ended: {dead.reason}")
+        if dead.failed_start and self._it.plans.starts(child.name):
+            child.callers.recycle_failed(Verdict.RESTARTING, requests.AFRESH.format(child.name))
+        else:
+            child.callers.recycle_failed(Verdict.START_FAILED, f"{child.name!r} ended: {dead.reason}")
 
     def _retire(self, because: str) -> None:
         """Close the mailboxes that the end has left open."""

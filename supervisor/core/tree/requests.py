@@ -17,6 +17,8 @@ from supervisor.core.tree.child import Child, StopCause
 from supervisor.core.tree.commands import Verdict
 from supervisor.core.tree.events import DeleteAsked, RecycleCalled, RestartAsked, StartAsked, TerminateAsked, UndoAsked
 
+AFRESH = "child {!r} waits for its restart: its next life is a new one"
+
 ChildCall = TerminateAsked | RestartAsked | DeleteAsked | RecycleCalled
 Call = ChildCall | StartAsked | UndoAsked
 
@@ -107,8 +109,8 @@ def _up(child: Child) -> Refusal | None:
 def _not_running(child: Child) -> Refusal | None:
     if child.state in (ChildState.STOPPED, ChildState.EXITED):
         return Refusal(Verdict.REFUSED, f"child {child.name!r} is down; restart_child starts it")
-    if child.state is ChildState.STARTING or child.state is ChildState.BACKOFF:
-        return Refusal(Verdict.RESTARTING, f"child {child.name!r} is being started: its next life is a new one")
+    if child.state is ChildState.BACKOFF:
+        return Refusal(Verdict.RESTARTING, AFRESH.format(child.name))
     if child.state is ChildState.STOPPING and child.goal is not StopCause.RECYCLE:
         return Refusal(Verdict.STOPPING, f"child {child.name!r} is being stopped")
     if child.terms.shutdown <= 0:

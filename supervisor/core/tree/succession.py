@@ -6,7 +6,7 @@ from supervisor.core.rules.down import TERMINATED
 from supervisor.core.rules.policy import Scope, scope
 from supervisor.core.rules.states import ChildState
 from supervisor.core.tree.child import Child, EndedLife, StopCause
-from supervisor.core.tree.commands import AwaitStreams, Decision, Verdict
+from supervisor.core.tree.commands import AwaitStreams, Decision
 from supervisor.core.tree.deaths import SIBLING, Deaths, choice_of
 from supervisor.core.tree.events import ChildExited, RecycleAsked, StreamsOver
 from supervisor.core.tree.plans import Plan

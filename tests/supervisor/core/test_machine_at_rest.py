@@ -43,6 +43,8 @@ class World:
         self.added = {child.name for child in static}
         self.now = 0.0
         self.lives: dict[Life, str] = {}  # starting, ready, or serving
+        self.begun: dict[str, int] = {}  # the number of the latest life
+        self.recycles: dict[int, Life] = {}  # calls, each with the latest life when it came
         self.asked: dict[Life, ExitKind | None] = {}  # how those end that were told to; None is their own choice
         self.waited_for: set[Life] = set()  # those that are to say when they have no stream in flight
         self.timers: dict[happened.Timer, float] = {}
@@ -65,6 +67,8 @@ class World:
     def tell(self, event: happened.AnyEvent) -> None:
         """Tell the machine, and do what it says."""
         reports = 0
+        if isinstance(event, happened.RecycleCalled):
+            self.recycles[event.ticket] = event.child, self.begun.get(event.child, 0)
         for command in self.machine.handle(self.now, event):
             assert not self.over or isinstance(command, do.Answer), "only answers follow Terminate"
             match command:
@@ -73,6 +77,7 @@ class World:
                     assert event.ticket == ticket
                     assert child not in self.added
                     self.added.add(child)
+                    self.begun[child] = 0
                 case do.DeleteChild(child):
                     self.added.discard(child)
                 case do.StartChild(child, life):
@@ -80,8 +85,10 @@ class World:
                     others = [each for each in self.lives if each[0] == child]
                     assert all(number < life for _, number in others)
                     assert len(others) < 2, "one current life and one successor at most"
-                    assert not others or isinstance(event, happened.RecycleAsked | happened.RecycleCalled | WAIT)
+                    called = child in [name for name, _ in self.recycles.values()]
+                    assert not others or called or isinstance(event, happened.RecycleAsked | WAIT)
                     self.lives[child, life] = "starting"
+                    self.begun[child] = life
                 case do.ReportReady(child, life):
                     assert [(child, life)] == [each for each in self.lives if each[0] == child], "one life serves"
                     assert self.lives[child, life] != "serving", "and is told once"
@@ -103,8 +110,12 @@ class World:
                     self.timers[timer] = self.now + after
                 case do.CancelTimer(timer):
                     del self.timers[timer]
-                case do.Answer(ticket):
+                case do.Answer(ticket, verdict):
                     self.answers[ticket] += 1
+                    child, begun = self.recycles.pop(ticket, ("", 0))
+                    if child and verdict is do.Verdict.OK:
+                        assert self.lives[child, self.begun[child]] == "serving"
+                        assert self.begun[child] > begun, "it is answered by a life that began after the call"
                 case do.Terminate():
                     self.over = True
         assert reports == isinstance(event, happened.ChildExited), "one report for each life"

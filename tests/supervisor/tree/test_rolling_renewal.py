@@ -12,6 +12,7 @@ from actors import ActorStopped
 from actors.wire.from_child import Outcome, Outcomes
 from actors.wire.kinds import NOTHING, REPLY
 from supervisor import (
+    Backoff,
     ChildSpec,
     ChildStarted,
     Intensity,
@@ -129,7 +130,7 @@ async def test_without_overlap_the_old_life_stops_first():
 
 
 async def test_members_of_a_pool_one_after_the_other_past_a_dead_one():
-    """Each waits for the one before; a member that is down is passed over."""
+    """Each waits for the one before; a member that starts comes last, and is replaced when it is ready."""
     launcher = scripted(OnStart.READY, OnStart.HANG, path="/root/p/0")
     launcher.plan("/root/p/2", OnStart.READY, OnStart.HANG)
     async with tree(child("p", Worker, size=3), launcher=launcher) as root:
@@ -142,9 +143,28 @@ async def test_members_of_a_pool_one_after_the_other_past_a_dead_one():
         launcher.lives[-1].become_ready()
         await until(lambda: launcher.lives[-1].path == "/root/p/2")
         launcher.lives[-1].become_ready()
+        await until(lambda: "/root/p/2" in [life.path for life in launcher.lives if life.over])
+        next(life for life in launcher.lives if (life.path, life.number) == ("/root/p/1", 2)).become_ready()
+        await until(lambda: (launcher.lives[-1].path, launcher.lives[-1].number) == ("/root/p/1", 3))
+        launcher.lives[-1].become_ready()
         await recycling
-        for life in launcher.lives:
-            life.become_ready()
+
+
+async def test_a_member_of_a_pool_that_is_down_is_passed_over():
+    """Its next life is new anyway."""
+    launcher = ScriptedLauncher()
+    pool = child("p", Worker, size=2, backoff=Backoff(initial=60.0, cap=60.0))
+    async with tree(pool, intensity=Intensity.unlimited(), launcher=launcher) as root:
+        launcher.lives[-1].exit()
+        await until(lambda: ("/root/p/1", 2, False) in at(launcher))
+        launcher.lives[-1].exit()  # the second time it waits
+        await until(lambda: root.snapshot().children[1].state == "backoff")
+        await root.recycle("p")
+        assert [("/root/p/0", 2, False)] == [life for life in at(launcher) if not life[2]]
+
+
+def at(launcher):
+    return [(life.path, life.number, life.over) for life in launcher.lives]
 
 
 async def test_what_cannot_be_recycled_is_refused():

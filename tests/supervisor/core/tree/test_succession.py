@@ -257,6 +257,29 @@ def test_a_call_waits_for_another_life_when_the_one_before_it_dies():
     assert ["recycle a2", "ready a3", "answer 7 ok"] == bench.exit("a", 2, "shutdown")
 
 
+def test_a_call_waits_for_a_life_that_starts_and_for_the_one_that_follows_it():
+    """What starts had begun before the call, so it may have read what was there before."""
+    bench = Bench("a")
+    bench.exit("a", 1)
+    assert (ChildState.STARTING, []) == (bench.state("a"), bench.call("a"))
+    assert ["ready a2", "start a3"] == bench.ready("a", 2)
+    bench.ready("a", 3)
+    bench.streams_over("a", 2)
+    assert ["recycle a2", "ready a3", "answer 7 ok"] == bench.exit("a", 2, "shutdown")
+
+
+def test_a_call_for_a_life_whose_start_fails_is_answered():
+    """Either another life follows, which is new anyway, or none does."""
+    bench = Bench("a")
+    bench.exit("a", 1)
+    bench.call("a")
+    assert ["restart a2", "answer 7 restarting"] == bench.exit("a", 2)
+    bench.fire("a", 2, "backoff")
+    bench.call("a")
+    bench.send(happened.TerminateAsked(8, "a"))
+    assert "answer 7 start_failed" == bench.exit("a", 3, "shutdown")[-1]
+
+
 def test_a_call_ends_with_the_supervisor_that_gives_up():
     """No other life begins."""
     bench = Bench("a", intensity=Intensity(0, 5.0))
@@ -271,10 +294,12 @@ def test_what_is_refused():
     assert ["answer 7 not_found"] == bench.call("x")
     assert ["answer 7 refused"] == bench.call("b")
     bench.exit("a", 1)
+    bench.exit("a", 2)
     assert ["answer 7 restarting"] == bench.call("a")
+    bench.fire("a", 2, "backoff")
     bench.send(happened.TerminateAsked(8, "a"))
     assert ["answer 7 stopping"] == bench.call("a")
-    bench.exit("a", 2)
+    bench.exit("a", 3)
     assert ["answer 7 refused"] == bench.call("a")
     bench.send(happened.StopRequested())
     assert ["answer 7 stopping"] == bench.call("a")
