@@ -73,10 +73,7 @@ class BlackBox:
     closed = False
 
     def __init__(self, lanes: int = 1, file: BoxFile | None = None) -> None:
-        self.lanes = lanes
-        self.file = file
-        self._replies_at = behind_counters(lanes) + (0 if file is None else file.room)
-        self._text_at = self._replies_at + AREA
+        self._lay_out(lanes, behind_counters(lanes) + (0 if file is None else file.room), file)
         size = self._text_at + TEXT
         named = None if file is None else file.make(size)
         self._fd = _anonymous_file(size) if named is None else named
@@ -89,9 +86,19 @@ class BlackBox:
         if file is not None:
             file.begin(self.cells, lanes, behind_counters(lanes) // CELL)
 
+    def _lay_out(self, lanes: int, replies_at: int, file: BoxFile | None = None) -> None:
+        self.lanes = lanes
+        self.file = file
+        self._replies_at = replies_at
+        self._text_at = replies_at + AREA
+
     def _map(self) -> None:
         self._mapping = mmap.mmap(self._fd, 0, **_UNTRACKED)
-        self.cells = memoryview(self._mapping).cast("Q")
+        self._look_into(memoryview(self._mapping))
+
+    def _look_into(self, page: memoryview) -> None:
+        self._page = page
+        self.cells = page.cast("Q")
         self._counters: CounterCells | None = None
         self._replies: ReplyArea | None = None
 
@@ -101,36 +108,28 @@ class BlackBox:
 
     def __setstate__(self, state: tuple[int, int, Any]) -> None:
         lanes, replies_at, handle = state
-        self._map_of_other_side(lanes, replies_at, handle.detach())
-
-    def mapped_again(self) -> BlackBox:
-        """The same page as its other side has it, for a life in the daemon's process; it has to be closed, too."""
-        other = object.__new__(BlackBox)
-        other._map_of_other_side(self.lanes, self._replies_at, os.dup(self._fd))
-        return other
-
-    def _map_of_other_side(self, lanes: int, replies_at: int, fd: int) -> None:
-        self.lanes = lanes
-        self.file = None
-        self._replies_at = replies_at
-        self._text_at = replies_at + AREA
-        self._fd = fd
-        os.set_inheritable(fd, False)
+        self._lay_out(lanes, replies_at)
+        self._fd = handle.detach()
+        os.set_inheritable(self._fd, False)
         self._map()
 
     def close(self) -> None:
         """Unmap the page in this process."""
-        self.closed = True
         fd, self._fd = self._fd, -1
         close_fd(fd)
+        self._look_away()
+        self._mapping.close()
+        if self.file is not None:
+            self.file.close()
+
+    def _look_away(self) -> None:
+        self.closed = True
         if self._counters is not None:
             self._counters.close()
         if self._replies is not None:
             self._replies.close()
         self.cells.release()
-        self._mapping.close()
-        if self.file is not None:
-            self.file.close()
+        self._page.release()
 
     @property
     def counters(self) -> CounterCells:
@@ -139,7 +138,7 @@ class BlackBox:
             from actors.ipc.counter_cells import CounterCells  # noqa: PLC0415 - as said
 
             at = _counters_at(self.lanes)
-            space = memoryview(self._mapping)[at : at + _counters_size(self.lanes)]
+            space = self._page[at : at + _counters_size(self.lanes)]
             self._counters = CounterCells(space, self.lanes)
         return self._counters
 
@@ -148,7 +147,7 @@ class BlackBox:
         """The replies that the daemon has not read yet."""
         if self._replies is None:
             done = self.cells[FIRST_LANE + DONE : FIRST_LANE + DONE + 1]
-            self._replies = ReplyArea(memoryview(self._mapping)[self._replies_at : self._text_at], done)
+            self._replies = ReplyArea(self._page[self._replies_at : self._text_at], done)
         return self._replies
 
     # ---- daemon

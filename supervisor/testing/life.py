@@ -21,7 +21,6 @@ from msgspec.structs import replace
 from actors.child.fork import Copies
 from actors.child.life import Life
 from actors.child.serving import find_class, serve, serve_to_the_end, unpickled
-from actors.ipc.blackbox import BlackBox
 from actors.ipc.channel import Channel
 from actors.ipc.pipes import Duplex
 from actors.output.capture import Output
@@ -42,7 +41,7 @@ from supervisor.process.kept_replies import KeptReplies
 from supervisor.testing.clock import VirtualClock
 from supervisor.testing.fiber import Fiber, Killed
 from supervisor.testing.loop import InlineLoop
-from supervisor.testing.memory import DaemonEnd, InlineOutputPipe, LifeEnd, NoReader, Ready, Stop
+from supervisor.testing.memory import DaemonEnd, InlineBox, InlineOutputPipe, LifeEnd, NoReader, Ready, Stop
 from supervisor.testing.processless import NoProcess
 
 _SIGKILL = 9
@@ -73,8 +72,8 @@ class InlineLife(ProcessDelivery, ChannelEnd, NoProcess):
         self._start = replace(start, keeps_replies=True)
         self._listener = listener
         self._clock = clock
-        self._box = BlackBox(lanes)
-        self._own_box = self._box.mapped_again()  # as its process has it: each side reads or writes replies
+        self._box = InlineBox(lanes)
+        self._own_box = self._box.other_side()  # as its process has it: each side reads or writes replies
         self._kept = KeptReplies(self._box, loop)
         self._fiber = Fiber(start.path, self._main)
         self._life_end = LifeEnd(self._fiber, clock, self._say_bytes)

@@ -12,10 +12,33 @@ from collections.abc import Callable
 from typing import Any
 
 from actors.event import KernelCounter
+from actors.ipc.blackbox import BlackBox, behind_counters
 from actors.ipc.output_pipe import OutputPipe
 from actors.wire.log_lines import Record, read_line
 from supervisor.testing.clock import VirtualClock
 from supervisor.testing.fiber import Fiber
+
+
+class InlineBox(BlackBox):
+    """The black box of a life, as one of its two sides has it: plain memory of the test's process, without a file.
+
+    Args:
+        lanes: how many handler calls it records at a time.
+        memory: of the side that is there already, None for the first.
+    """
+
+    def __init__(self, lanes: int, memory: bytearray | None = None) -> None:
+        self._lay_out(lanes, behind_counters(lanes))
+        self._memory = bytearray(self._text_at) if memory is None else memory  # faulthandler writes no text into it
+        self._look_into(memoryview(self._memory))
+
+    def other_side(self) -> InlineBox:
+        """The same as its other side has it; it has to be closed, too."""
+        return InlineBox(self.lanes, self._memory)
+
+    def close(self) -> None:
+        """See `BlackBox`."""
+        self._look_away()
 
 
 class DaemonEnd:
