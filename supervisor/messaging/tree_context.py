@@ -61,7 +61,7 @@ class TreeContext:
         self.topics = PubSub()
         self.at_end: list[Callable[[], None]] = []  # called when the tree has ended
         self.shared = SharedBudget(max_shared_bytes, max_shared_values(), loop)
-        self.dice = random.Random()  # noqa: S311 - jitter is no secret
+        self.dice = random.SystemRandom()  # made in no time: it has no state of its own to seed
         self._tasks: set[asyncio.Task[object]] = set()
 
     @property
