@@ -121,6 +121,11 @@ def accepts(function: Callable[..., Any], count: int) -> bool:
     return least <= count <= most and code.co_kwonlyargcount <= len(function.__kwdefaults__ or ())
 
 
+def surely_accepts(function: Callable[..., Any], count: int) -> bool:
+    """The same; False where that is not known."""
+    return _plain_code(function) is not None and accepts(function, count)
+
+
 def choices_of(hint: Any) -> tuple[Any, ...]:
     """The types of which a value may be one: those of a union; an alias (`type Both = A | B`) is what it stands for."""
     if type(hint).__name__ == "TypeAliasType":  # there is none before Python 3.12

@@ -21,7 +21,7 @@ from actors.errors import UsageError
 from actors.exits import with_article
 from actors.queue.pickling import PROTOCOL
 from actors.ref import ActorRef
-from actors.signatures import signature_of
+from actors.signatures import signature_of, surely_accepts
 from actors.wire.codec import bound
 from supervisor.callables import name_of, without_values
 from supervisor.spawnable import MAIN, check_named
@@ -49,6 +49,8 @@ def check_call(actor: type[Actor], args: tuple[Any, ...], kwargs: dict[str, Any]
     if start is object.__init__:
         if args or kwargs:
             raise UsageError(f"{actor.__qualname__} takes no arguments, it has no __init__; leave args and kwargs out")
+        return
+    if not kwargs and surely_accepts(start, 1 + len(args)):
         return
     try:
         signature = signature_of(start, follow_wrapped=False)

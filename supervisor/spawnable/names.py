@@ -22,7 +22,7 @@ from supervisor.spawnable.main_module import (
     source_of,
     why_nowhere,
 )
-from supervisor.spawnable.search import check_packages, is_found
+from supervisor.spawnable.search import Known, check_packages, is_found, known_now
 
 
 def check_importable(actor: type[Actor]) -> None:
@@ -42,8 +42,9 @@ def check_importable(actor: type[Actor]) -> None:
             f"{actor.__qualname__} is defined inside {function}(), where a spawned process cannot import it; "
             f"move it to the top level of {actor.__module__}"
         )
-    check_packages()
-    check_module(actor.__module__, actor.__qualname__)
+    known = known_now()
+    check_packages(known)
+    _check_module(actor.__module__, actor.__qualname__, known)
     module = sys.modules.get(actor.__module__)
     found: Any = module
     for name in actor.__qualname__.split("."):
@@ -68,9 +69,13 @@ def check_module(module: str, name: str) -> None:
     Raises:
         UsageError: it cannot.
     """
+    _check_module(module, name, known_now())
+
+
+def _check_module(module: str, name: str, known: Known) -> None:
     if module in MAIN:
         _check_main(main_of(module), name)
-    elif not is_found(module):
+    elif not is_found(module, known):
         pytest = ', under pytest pythonpath = ["."] in its configuration' if "pytest" in sys.modules else ""
         raise UsageError(
             f"{name} is defined in {module}, which is loaded here, but no other process could import it: nothing on "

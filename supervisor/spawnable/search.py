@@ -5,7 +5,6 @@ What was found stays known until the finders, `sys.path` or a directory changes:
 
 from __future__ import annotations
 
-import contextlib
 import os
 import sys
 from typing import Final
@@ -13,16 +12,32 @@ from typing import Final
 from actors.errors import UsageError
 from supervisor.shadowing import shadow_of
 
-_KNOWN: Final[dict[str, tuple[list[str], list[object]]]] = {}  # modules: where else they were looked for, and all else
+Known = dict[str, dict[str, object]]
+"""Modules that were found, and the directories of the packages on the way, as they were then."""
+
+_LAST: Final[list[tuple[list[object], Known]]] = [([], {})]  # what all of it depends on, as it was then
 
 
-def check_packages() -> None:
+def known_now() -> Known:
+    """What is known: nothing where the finders, the path, or a directory of the path have changed."""
+    now = [*sys.meta_path, *sys.path, *map(_last_change, sys.path)]
+    then, known = _LAST[0]
+    if now != then:
+        known = {}
+        _LAST[0] = now, known
+    return known
+
+
+def check_packages(known: Known) -> None:
     """Check that a new process imports this library's packages, and not others of their names.
+
+    Args:
+        known: what is known now.
 
     Raises:
         UsageError: it would import another one.
     """
-    if _as_before(""):
+    if "" in known:
         return
     for name in ("actors", "supervisor"):
         taken = shadow_of(name)
@@ -31,12 +46,17 @@ def check_packages() -> None:
                 f"a new process would import {taken} in place of this library's package {name}; rename it, or put "
                 f"its directory at the end of sys.path"
             )
-    _KNOWN[""] = [], _surroundings([])
+    known[""] = {}
 
 
-def is_found(module: str) -> bool:
-    """Whether the import system of a new process would find it, package by package, whatever is loaded here."""
-    if _as_before(module):
+def is_found(module: str, known: Known) -> bool:
+    """Whether the import system of a new process would find it, package by package, whatever is loaded here.
+
+    Args:
+        module: its name.
+        known: what is known now.
+    """
+    if module in known and all(_last_change(directory) == then for directory, then in known[module].items()):
         return True
     looked: list[str] = []
     places: list[str] | None = None
@@ -54,24 +74,14 @@ def is_found(module: str) -> bool:
                 places += getattr(loaded, "__path__", ())
         except Exception:  # a finder with rules of its own: the process itself will report
             return True
-    _KNOWN[module] = looked, _surroundings(looked)
+    known[module] = {directory: _last_change(directory) for directory in looked}
     return True
-
-
-def _as_before(module: str) -> bool:
-    """Whether a search would find what it found."""
-    looked, then = _KNOWN.get(module, ([], None))
-    return then == _surroundings(looked)
-
-
-def _surroundings(packages: list[str]) -> list[object]:
-    """What an import depends on: the finders, the path, and the directories as they are now."""
-    return [*sys.meta_path, *sys.path, *map(_last_change, [*sys.path, *packages])]
 
 
 def _last_change(directory: str) -> object:
     """Which directory it is, and when something was made or removed in it, as importlib's FileFinder sees it."""
-    with contextlib.suppress(OSError, TypeError, ValueError):
+    try:
         status = os.stat(directory or ".")
-        return status.st_ino, status.st_mtime_ns
-    return None
+    except (OSError, TypeError, ValueError):
+        return None
+    return status.st_ino, status.st_mtime_ns

@@ -55,9 +55,10 @@ def check(spec: SupervisorSpec, path: str = "$", *, stored: bool = False) -> Non
     for index, child in enumerate(spec.children):
         if isinstance(child, ChildSpec):
             check_size(child.size, f"{path}.children[{index}].size")
-    processes = sum(len(child.terms()) for child in spec.children if isinstance(child, Spec))
-    if spec.max_children is not None and spec.max_children < processes:
-        raise InvalidSpec(f"{path}.max_children", spec.max_children, f"there are {processes} children already")
+    if spec.max_children is not None:
+        processes = sum(len(child.terms()) for child in spec.children if isinstance(child, Spec))
+        if spec.max_children < processes:
+            raise InvalidSpec(f"{path}.max_children", spec.max_children, f"there are {processes} children already")
     seen: set[str] = set()
     for index, child in enumerate(spec.children):
         where = f"{path}.children[{index}]"

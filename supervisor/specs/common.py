@@ -30,8 +30,10 @@ def read_words(spec: object, **enums: type[StrEnum]) -> None:
     `spec_validation` refuses unknown ones.
     """
     for name, enum in enums.items():
-        with contextlib.suppress(Exception):  # whatever the repr of another value raises
-            object.__setattr__(spec, name, enum(getattr(spec, name)))
+        given = getattr(spec, name)
+        if not isinstance(given, enum):
+            with contextlib.suppress(Exception):  # whatever the repr of another value raises
+                object.__setattr__(spec, name, enum(given))
 
 
 def default_name(spec: object, name: str) -> None:

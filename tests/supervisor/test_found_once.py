@@ -8,7 +8,11 @@ import pytest
 from actors import UsageError
 from actors.puppet import Puppet
 from supervisor.spawnable import check_importable, search
-from supervisor.spawnable.search import is_found as can_be_found
+from supervisor.spawnable.search import is_found, known_now
+
+
+def can_be_found(module):
+    return is_found(module, known_now())
 
 
 @pytest.fixture
@@ -95,4 +99,4 @@ def test_the_working_directory(tmp_path, monkeypatch):
 @pytest.fixture(autouse=True)
 def forgotten(monkeypatch):
     """Each test begins knowing nothing."""
-    monkeypatch.setattr(search, "_KNOWN", {})
+    monkeypatch.setattr(search, "_LAST", [([], {})])

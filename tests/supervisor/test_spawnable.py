@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import io
 import os
 import signal
@@ -109,6 +110,17 @@ def test_arguments_that_do_not_fit(args, kwargs, words):
     with pytest.raises(UsageError) as caught:
         ChildSpec(Needs, args=args, kwargs=kwargs)
     assert f"args and kwargs do not fit Needs.__init__(self, path, *, token=...): {words}" == str(caught.value)
+
+
+def test_arguments_that_fit_no_more(monkeypatch):
+    """What `__init__` takes is read anew for each spec; where its code does not say it, as inspect does."""
+    ChildSpec(Needs, args=("a",))
+    monkeypatch.setattr(Needs, "__init__", lambda self: None)
+    with pytest.raises(UsageError, match="too many positional arguments"):
+        ChildSpec(Needs, args=("a",))
+    monkeypatch.setattr(Needs, "__init__", functools.partialmethod(lambda self, path, token: None, "a"))
+    with pytest.raises(UsageError, match="too many positional arguments"):
+        ChildSpec(Needs, args=("b", "c"))
 
 
 def test_arguments_that_are_lacking():
