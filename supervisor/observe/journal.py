@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import copy
 import math
+from collections.abc import Callable
+from functools import partial
 from typing import Any, Final
 
 import msgspec
@@ -38,14 +40,15 @@ class Journal:
     """Records the events and commands of a machine.
 
     Args:
+        make: makes the machine; called again for a replay.
+
+    Attributes:
         machine: decides.
-        before: a second one in the same state, where it is at hand; None copies `machine`, which takes longer.
     """
 
-    def __init__(self, machine: SupervisorMachine, before: SupervisorMachine | None = None) -> None:
-        self._machine = machine
-        self._before = copy.deepcopy(machine) if before is None else before  # the machine before the first entry kept
-        self._middle = self._before
+    def __init__(self, make: Callable[[], SupervisorMachine]) -> None:
+        self.machine = make()
+        self._before = self._middle = make  # they make the machine as it was before the older half, and the newer
         self._older: list[Entry] = []
         self._newer: list[Entry] = []
 
@@ -53,8 +56,8 @@ class Journal:
         """Let the machine handle an event, and record both."""
         if len(self._newer) >= LENGTH:
             self._before, self._older = self._middle, self._newer
-            self._middle, self._newer = copy.deepcopy(self._machine), []
-        commands = self._machine.handle(now, event)
+            self._middle, self._newer = partial(copy.deepcopy, copy.deepcopy(self.machine)), []
+        commands = self.machine.handle(now, event)
         self._newer.append(Entry(now, event, commands))
         return commands
 
@@ -64,7 +67,7 @@ class Journal:
 
     def replay(self) -> tuple[Entry, ...]:
         """Run the recorded events through a copy of the machine; the result equals `entries()`."""
-        machine = copy.deepcopy(self._before)
+        machine = self._before()
         return tuple(Entry(entry.now, entry.event, machine.handle(entry.now, entry.event)) for entry in self.entries())
 
     def lines(self) -> list[bytes]:

@@ -17,6 +17,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from typing import Final, assert_never
 
 from msgspec.structs import replace
@@ -77,9 +78,9 @@ class Engine:
         self._down: Down | None = None  # why the supervisor above starts this one no more
         self.last_failure: ExitReport | None = None  # the last death that was not asked for
         own = replace(spec.own_terms(path), nested=nested)
-        terms = tuple(terms for child in spec.children for terms in child.terms())
-        self.machine = SupervisorMachine(own, terms)
-        self.journal = Journal(self.machine, SupervisorMachine(own, terms))
+        members = [(child, terms) for child in spec.children for terms in child.terms()]
+        self.journal = Journal(partial(SupervisorMachine, own, tuple(terms for _, terms in members)))
+        self.machine = self.journal.machine
         self._make = make_children(path, tree, self.post)
         self._on_running = on_running
         self._on_gave_up = on_gave_up
@@ -89,9 +90,7 @@ class Engine:
         self._expects = False  # whether processes may have been spawned ahead
         self._timers: dict[Timer, asyncio.TimerHandle] = {}
         self._calls = Calls(tree.loop)
-        self.children: dict[str, Child] = {
-            terms.name: self._make(child, terms.name) for child in spec.children for terms in child.terms()
-        }
+        self.children: dict[str, Child] = {terms.name: self._make(child, terms.name) for child, terms in members}
 
     def post(self, event: AnyEvent) -> None:
         """Handle an event: decide, and carry out. Events caused by that are handled before this returns, in order."""

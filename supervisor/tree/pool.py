@@ -14,6 +14,7 @@ from supervisor.mailbox.mailbox import Mailbox
 from supervisor.ports.launching import ActorLauncher
 from supervisor.process.spawn.lean_spawn import main_module
 from supervisor.specs import ChildSpec
+from supervisor.specs.common import rules_of
 
 
 class Pool:
@@ -42,7 +43,7 @@ class Pool:
         self.retired: set[str] = set()
         self.recycling: set[str] = set()
         self.leaving: set[str] = set()
-        self.by_cause = bool(spec.terms_of(spec.name).rules)
+        self.by_cause = bool(rules_of(spec.restart))
         self.limited = not (spec.max_messages is None and spec.max_age is None and spec.max_rss is None)
         self.monitored = self.limited or spec.has_heartbeat or mailbox.protocol.says_health
         self.template = StartActor(

@@ -45,8 +45,8 @@ class Teller:
     """Tells a story to a machine, in the present tense: lives and times are filled in."""
 
     def __init__(self, head: Head) -> None:
-        self.machine = head.machine()
-        self.journal = Journal(self.machine)
+        self.journal = Journal(head.machine)
+        self.machine = self.journal.machine
         self.now = 0.0
         self._tickets = 0
 
