@@ -11,7 +11,7 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 from typing import Final, Generic, Protocol, TypeVar
-from weakref import WeakSet
+from weakref import ref
 
 import msgspec
 
@@ -49,22 +49,22 @@ class Broadcast(Generic[T]):
     """
 
     def __init__(self) -> None:
-        self.readers: WeakSet[Listener[T]] = WeakSet()
+        self.readers: list[ref[Listener[T]]] = []
         self._over = False
 
     def tell(self, happening: T) -> None:
         """Give the event to every reader."""
-        for reader in self.readers:
+        for reader in self._all():
             reader.put(happening)
 
     def follow(self, listener: Listener[T]) -> None:
         """Give all events from now on to a listener, for as long as that is kept elsewhere."""
-        self.readers.add(listener)
+        self.readers.append(ref(listener, self.readers.remove))
 
     def close(self) -> None:
         """End the stream: every reader ends after the events it already has."""
         self._over = True
-        for reader in self.readers:
+        for reader in self._all():
             reader.end()
 
     def read(self, backlog: int = BACKLOG, *, check: Callable[[], None] = lambda: None) -> Reading[T]:
@@ -73,8 +73,11 @@ class Broadcast(Generic[T]):
         if self._over:
             reader.end()
         else:
-            self.readers.add(reader)
+            self.follow(reader)
         return reader
+
+    def _all(self) -> list[Listener[T]]:
+        return [reader for known in self.readers if (reader := known()) is not None]
 
 
 class Reading(AsyncIterator[T | Missed]):

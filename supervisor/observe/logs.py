@@ -19,6 +19,13 @@ from typing import Any, Final
 from actors.wire.log_lines import PRINTED
 
 TREE: Final = "supervisor"
+LEVELS: Final = {
+    "debug": logging.DEBUG,
+    "info": logging.INFO,
+    "warning": logging.WARNING,
+    "error": logging.ERROR,
+    "critical": logging.CRITICAL,
+}
 _ACTOR: Final = "supervisor.actor"
 _TAKEN: Final = frozenset({*vars(logging.makeLogRecord({})), "message", "asctime", "taskName"})
 _BELOW: Final = {"native_stack": "", "stacks": "", "stack": "", "stderr": "it wrote last:\n"}  # what is said above each
@@ -41,6 +48,11 @@ def level_of(name: str) -> int:
     return _nearest(name).getEffectiveLevel()
 
 
+def shows(name: str, level: str) -> bool:
+    """Whether a line of that level may be seen, so that it is worth making one."""
+    return _configured() is not None or _nearest(name).isEnabledFor(LEVELS[level])
+
+
 def write(name: str, level: str, event: str, fields: Mapping[str, object], line: str | None = None) -> None:
     """Write one line.
 
@@ -56,7 +68,7 @@ def write(name: str, level: str, event: str, fields: Mapping[str, object], line:
         bound = log.bind(**{_UNBOUND.get(key, key): value for key, value in fields.items()})
         getattr(bound, level)(event)
         return
-    number, logger = logging.getLevelNamesMapping()[level.upper()], _nearest(name)
+    number, logger = LEVELS[level], _nearest(name)
     if logger.isEnabledFor(number):
         extra = {f"{key}_" if key in _TAKEN else key: value for key, value in fields.items()}
         text = _text(event, fields) if line is None else line

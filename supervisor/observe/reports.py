@@ -35,7 +35,7 @@ from supervisor.observe.happenings import (
     SupervisorStarted,
     SupervisorStopped,
 )
-from supervisor.observe.logs import TREE, actor_logger, write
+from supervisor.observe.logs import LEVELS, TREE, actor_logger, shows, write
 
 _RESTARTS = frozenset({Decision.RESTART, Decision.RECYCLE})
 
@@ -126,9 +126,9 @@ class Reports:
         level = "info" if expected or not report.reason.abnormal else "error"
         if report.because.endswith(TOO_LOW) or report.because == OVER_A_JOB:
             level = "warning"  # so is every next life, before it is of any use; or the job's caller has the error
-        self._write(
-            level, "child.exited", {"policy": policy, "restarts": restarts, **_fields(report)}, line=report.line
-        )
+        if shows(TREE, level):
+            fields = {"policy": policy, "restarts": restarts, **_fields(report)}
+            self._write(level, "child.exited", fields, line=report.line)
 
     def supervisor_started(self, supervisor: str) -> None:
         """All static children are ready."""
@@ -223,7 +223,7 @@ class Reports:
 
     def actor_said(self, actor: str, life: int, record: Record, node: str | None = None) -> None:
         """A log line of an actor."""
-        level = record.level if record.level in _LEVELS else "info"
+        level = record.level if record.level in LEVELS else "info"
         said = record.fields  # as the actor gave them: the lines of an inner tree name its own actors
         speaker = {
             f"speaker_{name}" if name in said else name: value
@@ -269,7 +269,6 @@ def _is_said(count: int) -> bool:
 
 
 _KINDS_COUNTED = 10_000
-_LEVELS = frozenset({"debug", "info", "warning", "error", "critical"})
 
 
 def _at(node: str | None) -> dict[str, object]:
