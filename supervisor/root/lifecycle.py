@@ -169,8 +169,9 @@ class Lifecycle:
         door = None if self._control is None else socket_path.open_door(self._control, self.spec.name)
         if door is not None:
             undo.callback(door.close)
-        self._make_threads(loop)
+        self._reader: AnyReader = self._make_reader(loop)
         undo.callback(self._reader.close)
+        self._launcher: Launcher = self._make_launcher(loop)
         undo.push_async_callback(self._close_launchers)
         if self._cluster is not None:
             self._machines = self._cluster.enter(self.path, loop, self._reader, self._spares, self._reports)
@@ -269,14 +270,6 @@ class Lifecycle:
             self._schedules = scheduler.Scheduler(self.path, self._tree, self._tree.clock.time)
         return self._schedules
 
-    def _make_threads(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._reader: AnyReader = self._make_reader(loop)
-        try:
-            self._launcher: Launcher = self._make_launcher(loop)
-        except BaseException:
-            self._reader.close()
-            raise
-
     def _make_reader(self, loop: asyncio.AbstractEventLoop) -> AnyReader:
         return (
             ThreadReader(loop, f"actors-reader-{self.spec.name}")
@@ -348,11 +341,8 @@ class Lifecycle:
         self.request_stop()
         cancelled = await outlast(self._terminated.wait, None, self.request_kill)
         self._tree.end()
-        closing = asyncio.ensure_future(self._close_launchers())
         try:
-            cancelled = await outlast(lambda: asyncio.wait((closing,)), cancelled)  # also where it is cancelled itself
-            if closing.done() and not closing.cancelled():
-                closing.result()
+            cancelled = await self._close(cancelled)
         finally:
             if self._durability is not None:
                 await self._durability.close()
@@ -362,6 +352,14 @@ class Lifecycle:
                 await self._control_server.close()
         if cancelled is not None:
             raise cancelled
+
+    async def _close(self, cancelled: asyncio.CancelledError | None) -> asyncio.CancelledError | None:
+        """Close what starts lives, also through cancellations; returns the last one."""
+        closing = asyncio.ensure_future(self._close_launchers())
+        cancelled = await outlast(lambda: asyncio.wait((closing,)), cancelled)  # also where it is cancelled itself
+        if closing.done() and not closing.cancelled():
+            closing.result()
+        return cancelled
 
     async def _close_launchers(self) -> None:
         try:

@@ -101,6 +101,10 @@ class InlineSupervisor(Supervisor):
     def _check_program(self) -> None:
         """It starts no process, so any program may run it."""
 
+    async def _close(self, cancelled: asyncio.CancelledError | None) -> asyncio.CancelledError | None:
+        """It started no process, so there is nothing to close."""
+        return cancelled
+
 
 @asynccontextmanager
 async def inline(actor: type[Actor] | ChildSpec, *args: Any, **kwargs: Any) -> AsyncIterator[ActorRef]:
