@@ -84,7 +84,15 @@ class VirtualClock:
 
     @contextlib.contextmanager
     def running(self) -> Iterator[None]:
-        """While inside, the loop runs by this clock. Uses may overlap.
+        """While inside, the loop runs by this clock; see `begin`."""
+        self.begin()
+        try:
+            yield
+        finally:
+            self.end()
+
+    def begin(self) -> None:
+        """From now on the loop runs by this clock, until as many calls of `end`.
 
         Raises:
             UsageError: a tree of processes runs on the loop.
@@ -103,13 +111,13 @@ class VirtualClock:
             self._loop.run_in_executor = self._in_executor
             self._selector.select = self._wait
         self._users += 1
-        try:
-            yield
-        finally:
-            self._users -= 1
-            if not self._users:
-                del VIRTUAL[self._loop]
-                del self._loop.time, self._loop.run_in_executor, self._selector.select
+
+    def end(self) -> None:
+        """The loop runs by its former clock again, where nobody else uses this one."""
+        self._users -= 1
+        if not self._users:
+            del VIRTUAL[self._loop]
+            del self._loop.time, self._loop.run_in_executor, self._selector.select
 
     def awaits_outside(self) -> bool:
         """Whether this loop, or another one of this clock, waits for a socket or an executor's thread."""

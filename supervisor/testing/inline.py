@@ -6,8 +6,8 @@ Runs on the thread of the loop that entered it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
-from contextlib import ExitStack, asynccontextmanager
+from collections.abc import Iterator
+from contextlib import AbstractAsyncContextManager, ExitStack
 from types import TracebackType
 from typing import Any, Final, NoReturn, Self, Unpack
 
@@ -81,7 +81,8 @@ class InlineSupervisor(Supervisor):
     async def __aenter__(self) -> Self:
         """See `Supervisor`; the loop's clock is virtual from now on."""
         self._clock = virtual_clock()
-        self._undo.enter_context(self._clock.running())
+        self._clock.begin()
+        self._undo.callback(self._clock.end)
         try:
             return await super().__aenter__()
         except BaseException:
@@ -106,8 +107,7 @@ class InlineSupervisor(Supervisor):
         return cancelled
 
 
-@asynccontextmanager
-async def inline(actor: type[Actor] | ChildSpec, *args: Any, **kwargs: Any) -> AsyncIterator[ActorRef]:
+def inline(actor: type[Actor] | ChildSpec, *args: Any, **kwargs: Any) -> AbstractAsyncContextManager[ActorRef]:
     """Run one actor in the process of the test, supervised.
 
         async with inline(Counter, 10) as ref:
@@ -134,8 +134,24 @@ async def inline(actor: type[Actor] | ChildSpec, *args: Any, **kwargs: Any) -> A
         spec = actor
     else:
         spec = ChildSpec(actor, args=args, kwargs=kwargs)
-    async with InlineSupervisor(spec) as root:
-        yield root[spec.name]
+    return _Alone(spec)
+
+
+class _Alone:
+    """One actor in a tree of its own."""
+
+    def __init__(self, spec: ChildSpec) -> None:
+        self._name = spec.name
+        self._root = InlineSupervisor(spec)
+
+    async def __aenter__(self) -> ActorRef:
+        root = await self._root.__aenter__()
+        return root[self._name]
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._root.__aexit__(kind, error, trace)
 
 
 def _all_specs(spec: SupervisorSpec) -> Iterator[AnySpec]:

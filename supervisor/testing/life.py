@@ -41,7 +41,7 @@ from supervisor.process.kept_replies import KeptReplies
 from supervisor.testing.clock import VirtualClock
 from supervisor.testing.fiber import Fiber, Killed
 from supervisor.testing.loop import InlineLoop
-from supervisor.testing.memory import DaemonEnd, InlineBox, InlineOutputPipe, LifeEnd, NoReader, Ready, Stop
+from supervisor.testing.memory import DaemonEnd, InlineBox, InlineOutputPipe, LifeEnd, NoReader, NoReserve, Ready, Stop
 from supervisor.testing.processless import NoProcess
 
 _SIGKILL = 9
@@ -253,7 +253,7 @@ class InlineLife(ProcessDelivery, ChannelEnd, NoProcess):
     def _main(self) -> None:
         HOST.set(self)
         channel = Channel(cast("Duplex", self._life_end))
-        copies, reserve = Copies(channel, self._own_box), Reserve()
+        copies, reserve = Copies(channel, self._own_box), NoReserve()
         try:
             code = serve_to_the_end(lambda: self._run(channel, copies, reserve), channel, reserve, copies)
             if self._died_doing is None:

@@ -14,6 +14,7 @@ from typing import Any
 from actors.event import KernelCounter
 from actors.ipc.blackbox import BlackBox, behind_counters
 from actors.ipc.output_pipe import OutputPipe
+from actors.process.memory import Reserve
 from actors.wire.log_lines import Record, read_line
 from supervisor.testing.clock import VirtualClock
 from supervisor.testing.fiber import Fiber
@@ -39,6 +40,13 @@ class InlineBox(BlackBox):
     def close(self) -> None:
         """See `BlackBox`."""
         self._look_away()
+
+
+class NoReserve(Reserve):
+    """No memory is kept for the report of a MemoryError: the test's process has no limit of its own."""
+
+    def fill(self) -> None:
+        """See `Reserve`."""
 
 
 class DaemonEnd:
