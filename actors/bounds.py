@@ -22,18 +22,18 @@ MOST_SECONDS: Final = 1e9  # thirty years: fits the clocks and the cells of a bl
 MOST_PROCESSES: Final = 10_000  # of one pool, and of spares
 MAX_SOCKET_PATH: Final = 107  # bytes of the path of a Unix socket (sun_path of Linux, with its final zero)
 MOST_SHOWN: Final = 1000  # characters of a value in a text
+_NUMBERS: Final = (int, float)
 MOST_COUNT: Final = 2**63 - 1  # what can be shown: no larger number leaves the daemon
 
 
 def is_time(value: object, least: float = 0.0) -> TypeGuard[float]:
     """Whether it is a number of seconds from `least` to MOST_SECONDS."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and least <= value <= MOST_SECONDS
+    return type(value) is not bool and isinstance(value, _NUMBERS) and least <= value <= MOST_SECONDS
 
 
 def is_count(value: object, least: int = 0, most: int = MOST_COUNT) -> TypeGuard[int]:
     """Whether it is a whole number within bounds."""
-    whole = isinstance(value, int) and not isinstance(value, bool)
-    return whole and least <= value <= most  # type: ignore[operator]  # it is an int
+    return type(value) is not bool and isinstance(value, int) and least <= value <= most
 
 
 def check_time(what: str, value: object, least: float = 0.0, otherwise: str = "") -> None:

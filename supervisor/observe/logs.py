@@ -102,7 +102,7 @@ def _nearest(name: str) -> logging.Logger:
     known = logging.Logger.manager.loggerDict
     while name:
         found = known.get(name)
-        if isinstance(found, logging.Logger):
+        if found is not None and isinstance(found, logging.Logger):
             return found
         name = name.rpartition(".")[0]
     return logging.getLogger(TREE)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import os
 from collections.abc import Callable, Collection
-from typing import TYPE_CHECKING, Literal, TypedDict, get_args
+from typing import TYPE_CHECKING, Final, Literal, TypedDict, get_args
 
 from actors.bounds import MOST_PROCESSES, check_time, is_count, shown
 from actors.errors import UsageError
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from supervisor.store.port import Store
 
 Reading = Literal["thread", "loop"]
+_READINGS: Final = get_args(Reading)
 OnGiveUp = Literal["cancel", "sigterm"] | Callable[[RestartIntensityExceeded], object]
 
 
@@ -83,7 +84,7 @@ def check_options(
         raise UsageError(f"store must be a store, as SQLiteStore('shop.db'), or None; it is {shown(store)}")
     if cluster is not None and not callable(getattr(cluster, "enter", None)):
         raise UsageError(f"cluster must be a RayCluster or None, it is {shown(cluster)}")
-    if not isinstance(reading, str) or reading not in get_args(Reading):
+    if not isinstance(reading, str) or reading not in _READINGS:
         raise UsageError(f"reading must be 'thread' or 'loop', it is {shown(reading)}")
     if not (isinstance(spares, str) and spares == "auto") and not is_count(spares, 0, MOST_PROCESSES):
         raise UsageError(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import nullcontext
 from typing import Final
 
 KILL_PATIENCE: Final = 5.0  # seconds that a cancelled stop still waits for the ends of what it has killed
@@ -29,7 +30,7 @@ async def outlast(
     """
     while True:
         try:
-            async with asyncio.timeout(None if cancelled is None else KILL_PATIENCE):
+            async with nullcontext() if cancelled is None else asyncio.timeout(KILL_PATIENCE):
                 await wait()
         except TimeoutError:
             return cancelled

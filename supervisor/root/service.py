@@ -11,7 +11,7 @@ import asyncio
 import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Final
 
 from actors.lazy import LazyModule
@@ -91,11 +91,9 @@ class Service:
         self._manager.tell({"READY": 1})
 
 
-@contextmanager
-def starting(health: Callable[[], TreeHealth]) -> Iterator[None]:
+def starting(health: Callable[[], TreeHealth]) -> AbstractContextManager[object]:
     """While a tree starts: its status, and more time as long as its children need it."""
-    with _told(health):
-        yield
+    return _told(health)
 
 
 @contextmanager
@@ -122,13 +120,13 @@ def reloading() -> Iterator[None]:
             manager.tell({"READY": 1})
 
 
-@contextmanager
-def _told(health: Callable[[], TreeHealth]) -> Iterator[Service | None]:
+def _told(health: Callable[[], TreeHealth]) -> AbstractContextManager[Service | None]:
     manager = ServiceManager.of(os.environ)
-    if manager is None:
-        yield None
-        return
-    service = Service(manager, health)
+    return nullcontext() if manager is None else _looking(Service(manager, health))
+
+
+@contextmanager
+def _looking(service: Service) -> Iterator[Service]:
     service.begin()
     try:
         yield service

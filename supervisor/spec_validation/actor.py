@@ -65,8 +65,9 @@ def _check_recycling(child: ChildSpec, path: str) -> None:
     check_limit(child.max_age, f"{path}.max_age")
     check_share(child.max_age_jitter, f"{path}.max_age_jitter")
     check_flag(child.overlap, f"{path}.overlap")
-    limits = [name for name in ("max_messages", "max_age", "max_rss") if getattr(child, name) is not None]
-    if limits and child.shutdown == BRUTAL_KILL:
+    if child.shutdown != BRUTAL_KILL:
+        return
+    if limits := [name for name in ("max_messages", "max_age", "max_rss") if getattr(child, name) is not None]:
         raise InvalidSpec(
             f"{path}.shutdown",
             child.shutdown,

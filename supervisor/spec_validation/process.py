@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 else:
     pathlib = LazyModule("pathlib")
 
+_OUTPUTS: Final = get_args(Output)
 _MOST_CPU: Final = 65_535
 _MOST_LIMIT: Final = 2**63 - 1
 _TOO_LATE: Final = ("PYTHON", "LD_")  # prefixes of variables the interpreter has read by then
@@ -30,7 +31,7 @@ def check_options(child: HasOptions, path: str) -> None:
     Raises:
         InvalidSpec: one of them cannot work.
     """
-    check_word(child.output, get_args(Output), f"{path}.output")
+    check_word(child.output, _OUTPUTS, f"{path}.output")
     if not is_count(child.nice, -39, 39):
         raise InvalidSpec(f"{path}.nice", child.nice, "expected a whole number from -39 to 39; it is added")
     cpus = child.cpu_affinity

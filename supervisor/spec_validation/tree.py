@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 else:
     lone = LazyModule("supervisor.spec_validation.lone")
 
+_STARTS: Final = get_args(Start)
 _KINDS: Final = "ChildSpec, SupervisorSpec, TaskSpec, FunctionSpec, CommandSpec"
 
 
@@ -49,7 +50,7 @@ def check(spec: SupervisorSpec, path: str = "$", *, stored: bool = False) -> Non
     check_member(spec.strategy, Strategy, f"{path}.strategy")
     check_member(spec.auto_shutdown, AutoShutdown, f"{path}.auto_shutdown")
     _check_intensity(spec.intensity, f"{path}.intensity")
-    check_word(spec.start, get_args(Start), f"{path}.start")
+    check_word(spec.start, _STARTS, f"{path}.start")
     if spec.max_children is not None and not is_count(spec.max_children):
         raise InvalidSpec(f"{path}.max_children", spec.max_children, "expected a whole number, or None without a bound")
     for index, child in enumerate(spec.children):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
 from actors.actor import Actor
 from actors.protocol.protocol import protocol_of
@@ -18,6 +18,8 @@ from supervisor.core.terms import Backoff, ChildTerms, RestartPolicy, Routing
 from supervisor.known_options import tells_options
 from supervisor.spawnable import MAIN, check_importable
 from supervisor.specs.common import Output, Spec, default_name, policy_of, process_options, read_words, rules_of
+
+_MAIN_PICKLED: Final = tuple(name.encode() for name in MAIN)
 
 
 class Overflow(StrEnum):
@@ -149,7 +151,7 @@ class ChildSpec(Spec):
     @property
     def needs_main(self) -> bool:
         """Whether its processes must import the daemon's main module: the class or an argument is defined there."""
-        return self.actor.__module__ in MAIN or any(name.encode() in self.arguments for name in MAIN)
+        return self.actor.__module__ in MAIN or any(map(self.arguments.__contains__, _MAIN_PICKLED))
 
     def conditions(self) -> ProcessOptions:
         """The options applied in its processes before any module of the actor is imported."""
