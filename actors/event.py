@@ -56,10 +56,13 @@ class KernelCounter:
 
     def add(self) -> None:
         """Increment; never waits."""
-        try:  # noqa: SIM105 - three calls less, for each wake-up of a loop
+        try:
             os.write(self._end(-1), ONE)
         except BlockingIOError:  # full: it is far above zero
             pass
+        except OSError:
+            self._end(-1)  # closed by another thread: raise
+            raise
 
     def take(self) -> int:
         """Take one (or all); never waits. How many were taken."""
@@ -67,6 +70,9 @@ class KernelCounter:
             read = os.read(self._end(0), self._most)
         except BlockingIOError:
             return 0
+        except OSError:
+            self._end(0)  # closed by another thread: raise
+            raise
         return 1 if self._semaphore or read == ONE else _counted(read)
 
     def close(self) -> None:

@@ -230,8 +230,12 @@ class SafeQueue:
     def offer(self, packed: bytes, *, slot_lost: bool = False) -> bool:
         """Put a pickle; never waits. False when no slot is free (`slot_lost` says that one must be)."""
         _fd_of(self, self._writer)  # closed: raises before a slot is taken
-        if self._slots is not None and not self._slots.take() and not slot_lost:
-            return False
+        try:
+            if self._slots is not None and not self._slots.take() and not slot_lost:
+                return False
+        except (OSError, ValueError):
+            _fd_of(self, self._writer)  # closed by another thread: raise
+            raise
         if self._overflow or not self._send(packed):
             with self._lock:
                 _fd_of(self, self._writer)  # closed by another thread: raise, since nothing would send it

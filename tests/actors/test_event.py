@@ -46,6 +46,20 @@ def test_it_is_a_flag(event):
     assert not event.is_set()
 
 
+@pytest.mark.parametrize(("deed", "call"), [("set", "write"), ("clear", "read")])
+def test_another_thread_closes_it_at_that_moment(event, monkeypatch, deed, call):
+    """It is told as if it had been closed before."""
+    original = getattr(os, call)
+
+    def closed_before(fd, what):
+        event.close()
+        return original(fd, what)
+
+    monkeypatch.setattr(os, call, closed_before)
+    with pytest.raises(ValueError, match="closed in this process"):
+        getattr(event, deed)()
+
+
 def test_wait_leaves_it_set(event):
     """Any number of waits see one set."""
     event.set()

@@ -207,6 +207,19 @@ def test_a_put_while_another_thread_closes_the_queue_is_not_lost_without_a_word(
         unbounded.put("item")
 
 
+def test_a_put_whose_slots_another_thread_closes_at_that_moment(transport, monkeypatch):
+    """It has not been put, and the put says why."""
+    bounded, read = SafeQueue(3), os.read
+
+    def closed_before(fd, size):
+        bounded.close()
+        return read(fd, size)
+
+    monkeypatch.setattr(os, "read", closed_before)
+    with pytest.raises(ValueError, match="maxsize=3 closed> is closed in this process"):
+        bounded.put("item")
+
+
 def test_what_nobody_can_take_is_let_go(unbounded):
     """No other process has the queue: nothing is left running for it after close()."""
     for number in range(MANY):
