@@ -11,6 +11,7 @@ _OWN: Final = "/actors/child/"  # folder of the code that calls hooks and handle
 _BELOW: Final = re.compile(
     r"/actors/(?:child|jobs)/|/(?:multiprocessing|asyncio)/\w+\.py$|^<string>$"
 )  # what calls _OWN
+_INSTALLED: Final = re.compile(r"/(?:site|dist)-packages/")
 _DEBUGGER: Final = re.compile(r"(?:^|/)(?:bdb|pdb|_?pydevd?[\w-]*)(?:\.py|/)|/(?:debugpy|IPython/core/debugger\.py)")
 
 
@@ -45,6 +46,15 @@ def _without_its_start(stack: str) -> str:
     return "\n".join([*lines[: cut[0][0]], f"  ... {count} of the library that called it", *rest])
 
 
+def _far(file: str, libraries: str) -> int:
+    """How far a file is from the actor's own code: what is installed may be that, too; what has no file is not."""
+    if file.startswith("<"):  # as `<frozen importlib._bootstrap>`
+        return 3
+    if file.startswith(libraries) or _OWN in file:
+        return 2
+    return 1 if _INSTALLED.search(file) else 0
+
+
 def in_debugger(stacks: str) -> bool:
     """Whether the thread that calls handlers stands in a debugger of Python's, such as pdb and debugpy.
 
@@ -56,7 +66,7 @@ def in_debugger(stacks: str) -> bool:
 
 
 def waiting_place(stacks: str, libraries: str) -> str:
-    """Where it waits, `connect (shop/db.py:12)`: in its own code if there is any; empty without stacks.
+    """Where it waits, `connect (shop/db.py:12)`: as near to its own code as there is; empty without stacks.
 
     Args:
         stacks: of threads, the main thread last, and of tasks, the most important first; the inner frames first.
@@ -66,6 +76,6 @@ def waiting_place(stacks: str, libraries: str) -> str:
     tasks = [section for section in sections if section.startswith("Task ")]
     threads = [section for section in sections if section not in tasks]
     frames = [frame for section in (*tasks, *threads[::-1]) for frame in _FRAME.findall(section)]
-    in_its_code = (frame for frame in frames if not (frame[0].startswith(libraries) or _OWN in frame[0]))
-    file, line, function = next(in_its_code, frames[0] if frames else ("", "", ""))
+    rank = {frame: _far(frame[0], libraries) for frame in frames}
+    file, line, function = min(rank, key=rank.__getitem__, default=("", "", ""))
     return f"{function} ({'/'.join(file.split('/')[-2:])}:{line})" if file else ""

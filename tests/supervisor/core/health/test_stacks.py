@@ -28,6 +28,18 @@ TASK = """Task Task-1 (most recent call first):
   File "/srv/shop/a.py", line 5 in on_start
 """
 
+IMPORT = """Thread 0x0003 (most recent call first):
+  File "<frozen importlib._bootstrap>", line 241 in _call_with_frames_removed
+  File "<frozen importlib._bootstrap_external>", line 940 in exec_module
+  File "/srv/shop/a.py", line 1 in <module>
+  File "<frozen importlib._bootstrap>", line 1204 in _gcd_import
+  File "/lib/actors/child/main.py", line 9 in main
+"""
+DRIVER = """Thread 0x0003 (most recent call first):
+  File "/usr/lib/python3.11/socket.py", line 706 in readinto
+  File "/srv/venv/lib/python3.11/site-packages/driver/wire.py", line 70 in read
+"""
+
 
 @pytest.mark.parametrize(
     ("stacks", "place"),
@@ -37,6 +49,9 @@ TASK = """Task Task-1 (most recent call first):
         ([HEARTBEAT], ""),
         ([MAIN], "connect (shop/db.py:12)"),
         ([HEARTBEAT, LOADER, MAIN], "connect (shop/db.py:12)"),
+        ([IMPORT], "<module> (shop/a.py:1)"),
+        ([DRIVER + '  File "/srv/shop/a.py", line 3 in on_start'], "on_start (shop/a.py:3)"),
+        ([DRIVER], "read (driver/wire.py:70)"),
         ([LOOP], "select (python3.11/selectors.py:468)"),
         ([HEARTBEAT, LOADER, LOOP, TASK], "on_start (shop/a.py:5)"),
     ],
