@@ -108,8 +108,9 @@ class Life:
         self.calls = self._calls(start)
         self.sync_driver = SyncDriver(channel, self.inbox, self.outbox, self.calls, clock)
         self.timers = Timers(start.path, protocol, clock)
-        self.leaving = Leaving(box.recorder)
-        self.time_limit = TimeLimit(box.recorder, start.handler_timeout, clock.monotonic_ns)
+        self.recorder = box.recorder
+        self.leaving = Leaving(self.recorder)
+        self.time_limit = TimeLimit(self.recorder, start.handler_timeout, clock.monotonic_ns)
         self.copies = copies
         self.context = ActorContext(
             start,
@@ -126,7 +127,6 @@ class Life:
         self._given = start.state
         self._durable = start.durable
         self._box = box
-        self.recorder = box.recorder
         self._keeps_replies = start.keeps_replies
         self._now_ns = clock.monotonic_ns
         self.reserve = reserve

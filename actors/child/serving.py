@@ -160,7 +160,7 @@ def _serve(actor: Actor, life: Life, ready: Ready, run_loop: RunLoop) -> None:
     except BaseException as error:
         raise ActorFailed(f"in {type(actor).__qualname__}.on_start", error) from error
     life.copies.leave()
-    if isinstance(outcome, Awaitable):  # a plain method that returns what is to be awaited
+    if outcome is not None and isinstance(outcome, Awaitable):  # a plain method that returns what is to be awaited
         _serve_with_loop(actor, life, ready, run_loop, outcome)
         return
     life.output.relay_loggers()
@@ -175,7 +175,7 @@ def _serve(actor: Actor, life: Life, ready: Ready, run_loop: RunLoop) -> None:
     life.save_last()
     try:
         outcome = actor.on_stop(reason)
-        if isinstance(outcome, Awaitable):
+        if outcome is not None and isinstance(outcome, Awaitable):
             run_loop(_await_it(actor, life, outcome))
     except BaseException as error:
         raise ActorFailed(f"in {type(actor).__qualname__}.on_stop", error) from error

@@ -163,6 +163,7 @@ class Child:
 
     Attributes:
         terms: as they were given.
+        name: unique under its supervisor.
         added_by: the ticket of the call that added it, 0 for a static child.
         state: its state.
         life: the number of its current or last life.
@@ -186,6 +187,7 @@ class Child:
         "ever_ready",
         "goal",
         "life",
+        "name",
         "ready_at",
         "recycled_because",
         "retired",
@@ -196,6 +198,7 @@ class Child:
 
     def __init__(self, terms: ChildTerms, out: CommandBuffer, added_by: int = 0) -> None:
         self.terms = terms
+        self.name = terms.name
         self.added_by = added_by
         self.state = ChildState.STOPPED
         self.life = 0
@@ -210,11 +213,6 @@ class Child:
         self._begun = 0  # the highest number of a life
         self._killed = False
         self._out = out
-
-    @property
-    def name(self) -> str:
-        """Its name."""
-        return self.terms.name
 
     @property
     def alive(self) -> bool:
