@@ -8,9 +8,12 @@ Runs on the loop's thread.
 
 from __future__ import annotations
 
+from functools import cache
 
+
+@cache
 def import_ahead() -> None:
-    """Import them.
+    """Import them, once.
 
     Raises:
         KeyboardInterrupt: a Ctrl-C came meanwhile; what importlib was handling is not shown above it.
