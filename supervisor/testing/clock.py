@@ -49,6 +49,7 @@ class VirtualClock:
         self._selector = _selector_of(loop)
         self._select: Callable[[float | None], list[Any]] = self._selector.select
         self._now = time.monotonic()
+        self._ns = 0  # what `monotonic_ns` has said last
         self._epoch = time.time() - self._now  # seconds since the epoch when this clock was 0
         self._stops: list[tuple[float, int, asyncio.Future[None]]] = []  # of `advance`, the next one first
         self._ids = count()
@@ -62,8 +63,9 @@ class VirtualClock:
         return self._now
 
     def monotonic_ns(self) -> int:
-        """The same in nanoseconds."""
-        return int(self._now * 1e9)
+        """The same in nanoseconds; each call is later than the one before, so what begins first has begun first."""
+        self._ns = max(self._ns + 1, int(self._now * 1e9))
+        return self._ns
 
     def time(self) -> float:
         """Seconds since the epoch: the system's when the clock was set, and what has passed here since."""

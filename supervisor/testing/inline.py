@@ -6,7 +6,7 @@ Runs on the thread of the loop that entered it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, ExitStack
 from types import TracebackType
 from typing import Any, Final, NoReturn, Self, Unpack
@@ -33,15 +33,24 @@ _NOT_INLINE: Final = ("store", "cluster", "control")  # options that need proces
 
 
 class InlineLauncher(Processless):
-    """Starts lives in the test's process."""
+    """Starts lives in the test's process.
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, clock: VirtualClock) -> None:
+    Args:
+        loop: the test's.
+        clock: of that loop.
+        on_interrupted: called when the test is interrupted while code of an actor runs.
+    """
+
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, clock: VirtualClock, on_interrupted: Callable[[], None]
+    ) -> None:
         self._loop = loop
         self._clock = clock
+        self._on_interrupted = on_interrupted
 
     def launch(self, start: StartActor, lanes: int, listener: LifeListener) -> InlineLife:
         """See `Launcher`."""
-        return InlineLife(start, lanes, listener, self._loop, self._clock)
+        return InlineLife(start, lanes, listener, self._loop, self._clock, self._on_interrupted)
 
     def launch_function(self, start: StartActor, call: Call, listener: LifeListener) -> Inspected:
         """Refused."""
@@ -59,8 +68,9 @@ class InlineLauncher(Processless):
 class InlineSupervisor(Supervisor):
     """A supervisor whose actors run in the test's process, on a virtual clock. Arguments as in Supervisor.
 
-    What only a process has is missing: its options (nice, cpu_affinity, rlimits), the capture of what it prints, its
-    signals, its memory and its pid. A handler that ends the process (`os._exit`, a fault in C) ends the test's.
+    What only a process has is missing: its options (env, cwd, nice, cpu_affinity, rlimits), the capture of what it
+    prints, its signals, its memory and its pid. A handler that ends the process (`os._exit`, a fault in C) ends the
+    test's.
 
     Raises:
         UsageError: a child is a function or a command, which run only as processes; or `store`, `cluster` or `control`
@@ -73,9 +83,7 @@ class InlineSupervisor(Supervisor):
                 raise UsageError(f"an inline tree takes no {name}=; use Supervisor in this test, or leave it out")
         options["reading"] = "loop"
         super().__init__(*children, **options)
-        for spec in _all_specs(self.spec):
-            if isinstance(spec, FunctionSpec | CommandSpec):
-                _refuse(spec.name)
+        _check_specs(self.spec)
         self._undo = ExitStack()
 
     async def __aenter__(self) -> Self:
@@ -96,8 +104,17 @@ class InlineSupervisor(Supervisor):
         with self._undo:
             await super().__aexit__(kind, error, trace)
 
+    async def start_child(self, spec: AnySpec, *, under: str = "") -> str:
+        """See `Supervisor`.
+
+        Raises:
+            UsageError: as well, it is a function or a command.
+        """
+        _check_specs(spec)
+        return await super().start_child(spec, under=under)
+
     def _make_launcher(self, loop: asyncio.AbstractEventLoop) -> Launcher:
-        return InlineLauncher(loop, self._clock)
+        return InlineLauncher(loop, self._clock, self.request_kill)
 
     def _check_program(self) -> None:
         """It starts no process, so any program may run it."""
@@ -154,11 +171,16 @@ class _Alone:
         await self._root.__aexit__(kind, error, trace)
 
 
-def _all_specs(spec: SupervisorSpec) -> Iterator[AnySpec]:
-    for child in spec.children:
-        yield child
-        if isinstance(child, SupervisorSpec):
-            yield from _all_specs(child)
+def _check_specs(spec: AnySpec) -> None:
+    """Check that nothing in it runs only as a process.
+
+    Raises:
+        UsageError: something does.
+    """
+    if isinstance(spec, FunctionSpec | CommandSpec):
+        _refuse(spec.name)
+    for child in spec.children if isinstance(spec, SupervisorSpec) else ():
+        _check_specs(child)
 
 
 def _refuse(name: str) -> NoReturn:

@@ -56,15 +56,18 @@ class InlineLife(ProcessDelivery, ChannelEnd, NoProcess):
         listener: gets its events.
         loop: the test's.
         clock: of that loop.
+        on_interrupted: called when the test is interrupted while code of the actor runs: this life is over then, and no
+            other code may run that would hold up the test once more.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0917 - called once, by its launcher
         self,
         start: StartActor,
         lanes: int,
         listener: LifeListener,
         loop: asyncio.AbstractEventLoop,
         clock: VirtualClock,
+        on_interrupted: Callable[[], None],
     ) -> None:
         super().__init__(start.path, loop)
         self.node: str | None = None
@@ -72,6 +75,7 @@ class InlineLife(ProcessDelivery, ChannelEnd, NoProcess):
         self._start = replace(start, keeps_replies=True)
         self._listener = listener
         self._clock = clock
+        self._on_interrupted = on_interrupted
         self._box = InlineBox(lanes)
         self._own_box = self._box.other_side()  # as its process has it: each side reads or writes replies
         self._kept = KeptReplies(self._box, loop)
@@ -153,6 +157,7 @@ class InlineLife(ProcessDelivery, ChannelEnd, NoProcess):
                 f"ran, which inline cannot be stopped: it goes on in a thread"
             )
             self.be_killed()
+            self._on_interrupted()
             raise
         if not self._fiber.over and self._fiber.wish is not None:
             self._timer = self._loop.call_later(self._fiber.wish, self._wake)
@@ -223,6 +228,7 @@ class InlineLife(ProcessDelivery, ChannelEnd, NoProcess):
                 progress=self._last_progress,
                 idle=idle,
                 counts=counts,
+                oom_kills=0,  # the kernel has killed nothing
             )
         )
 

@@ -100,6 +100,18 @@ async def test_hooks_and_log_lines(logs):
     assert ("mine", "shutdown") == (own[0]["name"], own[1]["reason"])
 
 
+async def test_what_begins_first_has_begun_first():
+    """Also where no time passes between two handlers: the report names the last message."""
+    async with InlineSupervisor(ChildSpec(Sleeper, name="a"), intensity=Intensity(9, 9)) as root:
+        watch = Happenings(root)
+        await root["a"].ask_many([Ticks(), Nap(0.0)])
+        kill(root["a"])
+        assert "Nap" == (await watch.exited("a")).last_message
+        await root["a"].ask_many([Nap(0.0), Ticks()])
+        kill(root["a"])
+        assert "Ticks" == (await watch.exited("a")).last_message
+
+
 async def test_an_exception_is_an_error_with_its_traceback_and_ends_the_life():
     """The next life follows by the policy and begins with `__init__`."""
     async with inline(Counter, 10) as ref:
@@ -359,8 +371,11 @@ async def test_a_task_lives_in_the_tree_and_processes_are_refused():
     async with InlineSupervisor(TaskSpec(run, name="task"), ChildSpec(Puppet, name="a")) as root:
         await root["a"].ask(Echo())
         assert ran
-        with pytest.raises(StartFailed, match="late runs only as a process"):
-            await root.start_child(FunctionSpec(sleep, args=(None,), name="late"))
+        late = FunctionSpec(sleep, args=(None,), name="late")
+        for spec in (late, SupervisorSpec(late, name="below")):
+            with pytest.raises(UsageError, match="late runs only as a process"):
+                await root.start_child(spec)
+        assert ["task", "a"] == [child.name for child in root.which_children()]
     for spec in (FunctionSpec(sleep, args=(None,), name="f"), CommandSpec(("true",), name="f")):
         with pytest.raises(UsageError, match="f runs only as a process; use Supervisor"):
             InlineSupervisor(SupervisorSpec(spec, name="below"))
@@ -385,7 +400,7 @@ async def test_a_clock_does_not_become_virtual_under_processes():
 
 
 async def test_a_test_that_is_interrupted_in_a_handler_goes_on(monkeypatch):
-    """A sync handler that blocks cannot be stopped: its life is over, the ask fails and says why."""
+    """A sync handler that blocks cannot be stopped: the ask fails and says why, and no other handler blocks then."""
     gate, timer = threading.Event(), threading.Timer(0.05, lambda: signal.pthread_kill(main, signal.SIGUSR1))
     main = threading.get_ident()
 
@@ -400,10 +415,13 @@ async def test_a_test_that_is_interrupted_in_a_handler_goes_on(monkeypatch):
     asyncio.get_running_loop().set_exception_handler(lambda _, context: errors.append(context["exception"]))
     monkeypatch.setattr(Puppet, "echo", lambda *_: gate.wait())
     try:
-        async with inline(Puppet) as ref:
+        async with InlineSupervisor(ChildSpec(Puppet, name="a"), ChildSpec(Puppet, name="b")) as root:
             timer.start()
-            with pytest.raises(ActorCrashed, match="the test was interrupted"):
-                await ref.ask(Echo())
+            others = asyncio.gather(*(root[name].ask(Echo()) for name in "aab"), return_exceptions=True)
+            first, *waiting = await others
+            assert isinstance(first, ActorCrashed)
+            assert "the test was interrupted" in str(first)
+            assert [ActorStopped] * 2 == list(map(type, waiting))
     finally:
         gate.set()
         signal.signal(signal.SIGUSR1, former)
@@ -481,7 +499,9 @@ async def test_a_life_is_killed_from_outside():
             kill(root[name])
             with pytest.raises(ActorCrashed):
                 await asking
-            assert (await watch.exited(name)).reason.detail.startswith("SIGKILL from outside")
+            report = await watch.exited(name)
+            assert report.reason.detail.startswith("SIGKILL from outside")
+            assert report.out_of_memory is False
         kill(root["a"])
         assert 3 == await root["a"].ask(Incarnation())
         await root.terminate_child("a")
@@ -505,7 +525,7 @@ async def test_an_inline_life_is_a_life():
     """It keeps every promise of the port, as one in a process does."""
     loop, time_ = asyncio.get_running_loop(), virtual_clock()
     with time_.running():
-        await check_life(InlineLauncher(loop, time_))
+        await check_life(InlineLauncher(loop, time_, lambda: None))
 
 
 @pytest.mark.skipif(not importlib.util.find_spec("uvloop"), reason="uvloop is not installed")
