@@ -3,11 +3,11 @@
     loop has nothing to do ─▶ select(timeout) ─▶ jump to the next timer, or to where `advance` stops
 
 So timers come due in their order, and everything that one causes is done before the next. Where something from outside
-is awaited, a socket or a thread of an executor, time passes as it really does; and where there is always something to
-do, a test that polls in a tight loop for instance, once that has gone on for a second.
+is awaited, a socket, a program or a thread of an executor, time passes as it really does; and where there is always
+something to do, a test that polls in a tight loop for instance, once that has gone on for a second.
 
-Runs on the loop's thread. It replaces `time`, `run_in_executor` and the selector's `select` of that loop object, and
-restores them in the end.
+Runs on the loop's thread. It replaces `time`, `run_in_executor`, `subprocess_exec`, `subprocess_shell` and the
+selector's `select` of that loop object, and restores them in the end.
 """
 
 from __future__ import annotations
@@ -16,13 +16,15 @@ import asyncio
 import contextlib
 import heapq
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from itertools import count
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, TypeVar
 
 from actors.bounds import check_time
 from actors.errors import UsageError
 from supervisor.clock import REAL, VIRTUAL
+
+T = TypeVar("T")
 
 BUSY: Final = 1.0  # seconds of real time after which time passes though there is always something to do
 _TURN: Final = 0.01  # seconds of real time that one turn of the loop counts for at most: a debugger may stop in it
@@ -33,7 +35,43 @@ class Outside(Protocol):
     """A loop that may wait for something outside of the test."""
 
     def awaits_outside(self) -> bool:
-        """Whether it waits for a socket or an executor's thread now."""
+        """Whether it waits for a socket, an executor's thread or a program now."""
+
+
+class Unseen:
+    """What a loop awaits that its selector may not see: an executor's thread, a program whose end a thread tells."""
+
+    def __init__(self) -> None:
+        self._threads = 0
+        self._programs: list[asyncio.SubprocessTransport] = []
+
+    def __bool__(self) -> bool:
+        self._programs = [program for program in self._programs if program.get_returncode() is None]
+        return bool(self._threads or self._programs)
+
+    @contextlib.contextmanager
+    def thread(self) -> Iterator[None]:
+        """While inside, a thread is awaited."""
+        self._threads += 1
+        try:
+            yield
+        finally:
+            self._threads -= 1
+
+    def call(self, future: asyncio.Future[T]) -> asyncio.Future[T]:
+        """Count a call in an executor, which is that future."""
+        self._threads += 1
+        future.add_done_callback(self._called)
+        return future
+
+    async def program(self, starting: Awaitable[tuple[Any, Any]]) -> tuple[Any, Any]:
+        """Count a program that is being started; what `subprocess_exec` and `subprocess_shell` return."""
+        transport, protocol = await starting
+        self._programs.append(transport)
+        return transport, protocol
+
+    def _called(self, _: object) -> None:
+        self._threads -= 1
 
 
 class VirtualClock:
@@ -54,7 +92,7 @@ class VirtualClock:
         self._stops: list[tuple[float, int, asyncio.Future[None]]] = []  # of `advance`, the next one first
         self._ids = count()
         self._users = 0
-        self._threads = 0  # calls in executors
+        self._unseen = Unseen()
         self._turned = self._now  # when its last busy turn was
         self._worked = 0.0  # for how long it has always had something to do
 
@@ -109,8 +147,7 @@ class VirtualClock:
             self._now = time.monotonic()
             self._epoch = time.time() - self._now
             self._loop.time = self.monotonic
-            self._run_in_executor = self._loop.run_in_executor
-            self._loop.run_in_executor = self._in_executor
+            self._count_unseen()
             self._selector.select = self._wait
         self._users += 1
 
@@ -120,11 +157,12 @@ class VirtualClock:
         if not self._users:
             del VIRTUAL[self._loop]
             del self._loop.time, self._loop.run_in_executor, self._selector.select
+            del self._loop.subprocess_exec, self._loop.subprocess_shell
 
     def awaits_outside(self) -> bool:
-        """Whether this loop, or another one of this clock, waits for a socket or an executor's thread."""
+        """Whether this loop, or another one of this clock, waits for something outside."""
         watched = len(self._selector.get_map()) - 1 - len(self.others)  # without the loop's own, and the other loops
-        return bool(self._threads) or watched > 0 or any(loop.awaits_outside() for loop in self.others)
+        return bool(self._unseen) or watched > 0 or any(loop.awaits_outside() for loop in self.others)
 
     def _wait(self, timeout: float | None = None) -> list[Any]:
         """The loop's `select`: it does not wait for time."""
@@ -159,15 +197,13 @@ class VirtualClock:
         if self._worked > BUSY:
             self._now += turn
 
-    def _in_executor(self, executor: Any, function: Callable[..., Any], *args: Any) -> asyncio.Future[Any]:
-        """The loop's `run_in_executor`, counted."""
-        future: asyncio.Future[Any] = self._run_in_executor(executor, function, *args)
-        self._threads += 1
-        future.add_done_callback(self._executed)
-        return future
-
-    def _executed(self, _: asyncio.Future[Any]) -> None:
-        self._threads -= 1
+    def _count_unseen(self) -> None:
+        """Let the loop count what its selector may not see."""
+        loop, unseen = self._loop, self._unseen
+        in_executor, execute, shell = loop.run_in_executor, loop.subprocess_exec, loop.subprocess_shell
+        loop.run_in_executor = lambda *args: unseen.call(in_executor(*args))
+        loop.subprocess_exec = lambda *args, **options: unseen.program(execute(*args, **options))
+        loop.subprocess_shell = lambda *args, **options: unseen.program(shell(*args, **options))
 
 
 def virtual_clock() -> VirtualClock:

@@ -13,7 +13,7 @@ import selectors
 from collections.abc import Callable
 from typing import Any, TypeVar, TypeVarTuple
 
-from supervisor.testing.clock import VirtualClock
+from supervisor.testing.clock import Unseen, VirtualClock
 from supervisor.testing.fiber import Fiber
 
 T = TypeVar("T")
@@ -55,7 +55,7 @@ class InlineLoop(asyncio.SelectorEventLoop):
         self._clock = clock
         self._host = host
         self._own = len(self._parking.get_map()) + 1  # its self-pipe, and the channel of its actor
-        self._threads = 0
+        self._unseen = Unseen()
         host.add_reader(self._parking.fileno(), wake)
         clock.others.add(self)
 
@@ -65,22 +65,24 @@ class InlineLoop(asyncio.SelectorEventLoop):
 
     def awaits_outside(self) -> bool:
         """See `Outside`."""
-        return bool(self._threads) or len(self._parking.get_map()) > self._own
+        return bool(self._unseen) or len(self._parking.get_map()) > self._own
 
     def run_in_executor(self, executor: Any, func: Callable[[*Ts], T], *args: *Ts) -> asyncio.Future[T]:
         """As ever, and counted."""
-        future = super().run_in_executor(executor, func, *args)
-        self._threads += 1
-        future.add_done_callback(self._executed)
-        return future
+        return self._unseen.call(super().run_in_executor(executor, func, *args))
+
+    async def subprocess_exec(self, *args: Any, **options: Any) -> Any:
+        """As ever, and counted."""
+        return await self._unseen.program(super().subprocess_exec(*args, **options))
+
+    async def subprocess_shell(self, *args: Any, **options: Any) -> Any:
+        """As ever, and counted."""
+        return await self._unseen.program(super().subprocess_shell(*args, **options))
 
     async def shutdown_default_executor(self, *args: Any) -> None:
         """As ever, and counted: it waits for a thread of its own."""
-        self._threads += 1
-        try:
+        with self._unseen.thread():
             await super().shutdown_default_executor(*args)
-        finally:
-            self._threads -= 1
 
     def call_exception_handler(self, context: dict[str, Any]) -> None:
         """As ever; what a killed life leaves undone is not reported."""
@@ -97,6 +99,3 @@ class InlineLoop(asyncio.SelectorEventLoop):
         """Close it; the test's loop does not watch it any more."""
         self.hold()
         super().close()
-
-    def _executed(self, _: object) -> None:
-        self._threads -= 1

@@ -50,6 +50,12 @@ class Work(Message[int]):
     seconds: float
 
 
+class Run(Message[int]):
+    """Run a program for so long; its exit code."""
+
+    seconds: float
+
+
 class Forever(Message[None]):
     """Do not return."""
 
@@ -192,6 +198,11 @@ class Sleeper(Actor):
     @handles
     async def work(self, msg: Work) -> int:
         return await asyncio.to_thread(lambda: time.sleep(msg.seconds) or 42)
+
+    @handles
+    async def run(self, msg: Run) -> int:
+        program = await asyncio.create_subprocess_exec(sys.executable, "-c", f"import time; time.sleep({msg.seconds})")
+        return await program.wait()
 
     @handles
     async def later(self, msg: Later) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import importlib.util
 import signal
+import sys
 import threading
 import time
 
@@ -61,6 +62,7 @@ from tests.support.inlined import (
     Numbers,
     Perish,
     Price,
+    Run,
     Said,
     Sleeper,
     Slow,
@@ -264,6 +266,15 @@ async def test_the_clock_waits_for_a_thread():
     """Where a handler awaits a thread time is real, so no timeout fires meanwhile."""
     async with inline(Sleeper) as ref:
         assert 42 == await ref.ask(Work(0.05), timeout=HOUR)
+
+
+async def test_the_clock_waits_for_a_program():
+    """Of an actor or of the test: time is real while it runs, however its end is told."""
+    async with inline(Sleeper) as ref:
+        assert 0 == await ref.ask(Run(0.05), timeout=60)
+    for start in (asyncio.create_subprocess_exec(sys.executable, "-c", ""), asyncio.create_subprocess_shell("exit 0")):
+        program = await start
+        assert 0 == await asyncio.wait_for(program.wait(), 60)
 
 
 async def test_a_stream_with_sleeps_between_its_items():
