@@ -64,11 +64,16 @@ def _written_there(loop: Any, fd: int) -> bool:
 
 def _write(loop: Any, fd: int) -> None:
     with contextlib.suppress(Exception):  # the text is full; tasks change all the time, and may be of any class
-        tasks = sorted(sys.modules["asyncio"].all_tasks(loop), key=_rank)
-        for task in tasks[:_MOST_TASKS]:
-            lines = [_line(frame) for frame in awaited_frames(task.get_coro())]
-            text = "\n".join(["", f"Task {task.get_name()} (most recent call first):", *lines[::-1], ""])
+        for text in stacks_of_tasks(loop):
             os.write(fd, text.encode("utf-8", "backslashreplace"))  # a file name may be no UTF-8
+
+
+def stacks_of_tasks(loop: object) -> Iterator[str]:
+    """The stack of each task of an event loop, handlers and hooks first."""
+    tasks = sorted(sys.modules["asyncio"].all_tasks(loop), key=_rank)
+    for task in tasks[:_MOST_TASKS]:
+        lines = [frame_line(frame) for frame in awaited_frames(task.get_coro())]
+        yield "\n".join(["", f"Task {task.get_name()} (most recent call first):", *lines[::-1], ""])
 
 
 def awaited_frames(awaited: object) -> Iterator[FrameType]:
@@ -96,6 +101,7 @@ def _rank(task: Any) -> tuple[bool, str]:
     return not ours, task.get_name()
 
 
-def _line(frame: FrameType) -> str:
+def frame_line(frame: FrameType) -> str:
+    """A frame as faulthandler shows it."""
     code = frame.f_code
     return f'  File "{code.co_filename}", line {frame.f_lineno} in {code.co_name}'

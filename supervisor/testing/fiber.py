@@ -6,8 +6,14 @@ test's loop goes on. What a fiber does while it runs is one step of the loop: no
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Callable
+from typing import Final
+
+from actors.process.task_stacks import frame_line
+
+_ITS_OWN: Final = (__name__, "supervisor.testing.life")  # modules whose frames only say that it is a fiber
 
 
 class Killed(BaseException):
@@ -41,6 +47,16 @@ class Fiber:
     def inside(self) -> bool:
         """Whether the caller runs in it."""
         return threading.current_thread() is self._thread
+
+    def stack(self) -> str:
+        """Where it waits, in the form in which faulthandler shows threads."""
+        frame = sys._current_frames().get(self._thread.ident or 0)  # noqa: SLF001 - its documented name
+        lines = [f"Thread {self._thread.name} (most recent call first):"]
+        while frame is not None and frame.f_code is not Fiber._run.__code__:
+            if frame.f_globals.get("__name__") not in _ITS_OWN:
+                lines.append(frame_line(frame))
+            frame = frame.f_back
+        return "\n".join([*lines, ""])
 
     def run(self) -> None:
         """Let it run until it parks or ends. Runs on the loop's thread."""

@@ -11,6 +11,7 @@ Runs on the loop's thread; `_main` runs in the fiber.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import deque
 from collections.abc import Callable, Coroutine
 from functools import partial
@@ -25,6 +26,7 @@ from actors.ipc.channel import Channel
 from actors.ipc.pipes import Duplex
 from actors.output.capture import Output
 from actors.process.memory import Reserve
+from actors.process.task_stacks import stacks_of_tasks
 from actors.protocol.protocol import protocol_of
 from actors.puppet import HOST
 from actors.wire.from_child import CrashReport, Goodbye
@@ -88,6 +90,7 @@ class InlineLife(ProcessDelivery, ChannelEnd, NoProcess):
         self._woken = False
         self._timer: asyncio.TimerHandle | None = None
         self._exit_code: int | None = None
+        self._text = ""  # the stacks that were asked for last
         self._died_doing: Progress | None = None  # what it was doing when it died by itself
         self._stop_at: float | None = None
         self._grace: float | None = None
@@ -129,6 +132,27 @@ class InlineLife(ProcessDelivery, ChannelEnd, NoProcess):
         if not self.over and not self._dying:
             self._dying = True
             self._loop.call_soon(self._end_by_kill)
+
+    def ask_heartbeat(self) -> bool:
+        """See `Life`; it answers at once."""
+        if self.over:
+            return False
+        self.dump_stacks()
+        self._own_box.recorder.beat()
+        return True
+
+    def dump_stacks(self) -> None:
+        """See `Life`."""
+        if self.over:
+            return
+        self._text = self._fiber.stack()
+        with contextlib.suppress(Exception):  # tasks may be of any class
+            if self._own_loop is not None:
+                self._text += "".join(stacks_of_tasks(self._own_loop))
+
+    def text(self) -> str:
+        """See `Life`."""
+        return self._text
 
     # ---- steps of the fiber
 

@@ -44,13 +44,6 @@ class NoProcess:
         """See `Life`; there is no process."""
         return None
 
-    def ask_heartbeat(self) -> bool:
-        """See `Life`; there is no interpreter of its own."""
-        return False
-
-    def dump_stacks(self) -> None:
-        """See `Life`; a debugger shows them."""
-
     def condition(self) -> Condition:
         """See `Life`; there is no process."""
         return condition(None)
@@ -58,10 +51,6 @@ class NoProcess:
     def resident_bytes(self) -> int | None:
         """See `Life`; there is no process."""
         return None
-
-    def text(self) -> str:
-        """See `Life`."""
-        return ""
 
     def seen_at(self, now: int) -> int:
         """See `Life`."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib.util
+import re
 import signal
 import sys
 import threading
@@ -324,6 +325,23 @@ async def test_a_handler_that_hangs_is_killed_by_the_clock(actor, handler):
             in report.reason.detail
         )
         assert handler in [one.handler for one in watch.seen if isinstance(one, HandlerSlow)]
+
+
+@pytest.mark.parametrize(("actor", "message", "where"), [(Counter, Forever(), "hang"), (Sleeper, Nap(60.0), "nap")])
+async def test_a_handler_that_takes_long_is_found_in_time_with_its_stacks(actor, message, where):
+    """As a process is: reported after soft_timeout, killed after handler_timeout, and each says where it was."""
+    spec = ChildSpec(actor, name="a", soft_timeout=1.0, handler_timeout=3.0)
+    async with InlineSupervisor(spec, intensity=Intensity(9, 9)) as root:
+        watch = Happenings(root)
+        with pytest.raises(ActorCrashed, match="hung"):
+            await root["a"].ask(message, timeout=3.4)
+        slow = await watch.find(lambda one: isinstance(one, HandlerSlow))
+        assert slow.seconds == pytest.approx(1.0, abs=0.1)
+        report = await watch.exited("a")
+    for stacks in (slow.stacks, report.stacks):
+        assert "/root/a" in stacks
+        assert re.search(rf"in {where}$", stacks, re.MULTILINE)
+        assert "of the library that called it" in stacks
 
 
 async def test_a_handler_that_holds_the_event_loop_does_not_hold_the_clock():
