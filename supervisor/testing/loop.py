@@ -11,28 +11,37 @@ from __future__ import annotations
 import asyncio
 import selectors
 from collections.abc import Callable
-from typing import Any, TypeVar, TypeVarTuple
+from typing import Any, Final, TypeVar, TypeVarTuple
 
 from supervisor.testing.clock import Unseen, VirtualClock
 from supervisor.testing.fiber import Fiber
+
+TURNS: Final = 100  # of a busy loop, after which the test's loop has one
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 
 
 class ParkingSelector(selectors.DefaultSelector):
-    """A selector that parks a fiber where another one waits in the kernel."""
+    """A selector that parks a fiber where another one waits in the kernel.
+
+    Where there is always something to do, as in a handler that polls, it parks after every `TURNS` turns of the loop.
+    """
 
     def __init__(self, fiber: Fiber) -> None:
         super().__init__()
         self._fiber = fiber
+        self._turns = 0  # since it has parked
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         """What is ready."""
         events = super().select(0)
-        if events or (timeout is not None and timeout <= 0):
+        busy = bool(events) or (timeout is not None and timeout <= 0)
+        self._turns += 1
+        if busy and self._turns < TURNS:
             return events
-        self._fiber.park(timeout)
+        self._turns = 0
+        self._fiber.park(0.0 if busy else timeout)
         return super().select(0)
 
 

@@ -56,6 +56,10 @@ class Run(Message[int]):
     seconds: float
 
 
+class Poll(Message[int]):
+    """Poll in a tight loop until a tick comes; how many there are."""
+
+
 class Forever(Message[None]):
     """Do not return."""
 
@@ -198,6 +202,12 @@ class Sleeper(Actor):
     @handles
     async def work(self, msg: Work) -> int:
         return await asyncio.to_thread(lambda: time.sleep(msg.seconds) or 42)
+
+    @handles
+    async def poll(self, msg: Poll) -> int:
+        while not self.ticks:
+            await asyncio.sleep(0)
+        return len(self.ticks)
 
     @handles
     async def run(self, msg: Run) -> int:

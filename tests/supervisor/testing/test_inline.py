@@ -62,6 +62,7 @@ from tests.support.inlined import (
     Nap,
     Numbers,
     Perish,
+    Poll,
     Price,
     Run,
     Said,
@@ -261,6 +262,16 @@ async def test_sleeps_of_handlers_are_virtual():
         with pytest.raises(AskTimeout, match="it is being handled, for 10.0 s now"):
             await ref.ask(Nap(HOUR), timeout=10.0)
     assert time.monotonic() - began < HOUR
+
+
+async def test_a_handler_that_polls_does_not_hold_up_the_test():
+    """What it polls for can arrive; and where it does not, time passes as for a test that polls."""
+    async with inline(ChildSpec(Sleeper, shutdown=0.0)) as ref:
+        with pytest.raises(AskTimeout, match="it is being handled"):
+            await ref.ask(Poll(), timeout=0.2)
+        polling = asyncio.create_task(ref.ask(Poll(), timeout=HOUR))
+        await ref.tell(Tick())
+        assert 1 == await polling
 
 
 async def test_the_clock_waits_for_a_thread():
