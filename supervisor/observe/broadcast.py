@@ -77,7 +77,8 @@ class Broadcast(Generic[T]):
         return reader
 
     def _all(self) -> list[Listener[T]]:
-        return [reader for known in self.readers if (reader := known()) is not None]
+        known = tuple(self.readers)  # at once: the garbage collector may take one away meanwhile
+        return [reader for one in known if (reader := one()) is not None]
 
 
 class Reading(AsyncIterator[T | Missed]):
