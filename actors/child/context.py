@@ -81,7 +81,7 @@ class ActorContext:
 
     def actor(self, name: str) -> ActorRef:
         """See `Context.actor`."""
-        if not isinstance(name, str):
+        if not isinstance(name, str) or not name.isprintable():
             raise UsageError(f"context.actor in {self.path} takes a sibling's name or a full path; it is {shown(name)}")
         return self._calls.ref(name if name.startswith("/") else f"{self._siblings}/{name}")
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
+from actors.bounds import shown
 from actors.errors import NoSuchActor
 from actors.lazy import LazyModule
 from actors.ref import ActorRef, UnboundRef
@@ -131,8 +132,9 @@ class Registry:
         began = time.perf_counter()
         self._hints_spent = max(0.0, self._hints_spent - (began - self._hinted) / HINTS_SHARE)
         self._hinted = began
+        said = f"no actor has the path {path[:MAX_PATH] if path.isprintable() else shown(path)}"
         if len(path) > MAX_PATH or self._hints_spent > HINTS_AT_ONCE:
-            return f"no actor has the path {path[:MAX_PATH]}"
+            return said
         try:
             near = difflib.get_close_matches(path, self._mailboxes, n=3, cutoff=0.5)
         except OSError:  # it could not be imported: no descriptors are left
@@ -140,7 +142,7 @@ class Registry:
         known = near or sorted(self._mailboxes)[:10]
         hint = f"did you mean {' or '.join(near)}?" if near else f"there are: {', '.join(known) or 'none'}"
         self._hints_spent += time.perf_counter() - began
-        return f"no actor has the path {path}; {hint}"
+        return f"{said}; {hint}"
 
 
 def absolute(root: str, name: str) -> str:

@@ -76,6 +76,10 @@ async def test_names_that_are_none_in_an_actor():
             ("publish", "a topic is made at the top of a module: PRICES = Topic('prices', Price); it is 5"),
         ):
             assert why == await root["b"].ask(Name(what))
+        for path, said in ((b"\xed\xa0\x80", r"'\ud800'"), (b"a\nb", r"'a\nb'")):  # half a character cannot be sent
+            assert await root["b"].ask(Name("actor", path)) == (
+                f"context.actor in /root/b takes a sibling's name or a full path; it is {said}"
+            )
         assert 1 == root.snapshot().children[0].life
 
 

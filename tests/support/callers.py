@@ -13,6 +13,7 @@ class Try(Message[str]):
 
 class Name(Message[str]):
     what: str
+    path: bytes | None = None  # of Python's utf-8 with surrogatepass; None is a value that is no text
 
 
 class Caller(Actor):
@@ -21,8 +22,9 @@ class Caller(Actor):
     @handles
     def name(self, msg: Name) -> str:
         """Gives a method of the context what is neither a name, a ref nor a topic."""
+        given = 5 if msg.path is None else msg.path.decode("utf-8", "surrogatepass")
         try:
-            getattr(self.context, msg.what)(*([5, msg] if msg.what == "publish" else [5]))
+            getattr(self.context, msg.what)(*([given, msg] if msg.what == "publish" else [given]))
         except UsageError as error:
             return str(error)
         return "taken"

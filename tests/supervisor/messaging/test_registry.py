@@ -36,6 +36,15 @@ def test_nothing_comes_near(registry):
         registry.find("q")
 
 
+@pytest.mark.parametrize("name", ["\ud800", "indexer\n", "\x1b[31m"])
+def test_a_name_that_cannot_be_printed(registry, name):
+    """The text quotes it, so that a log can take it."""
+    with pytest.raises(NoSuchActor) as refused:
+        registry.find(f"/root/{name}")
+    assert str(refused.value).isprintable()
+    assert ascii(f"/root/{name}") in str(refused.value)
+
+
 def test_an_empty_directory():
     """It says so."""
     with pytest.raises(NoSuchActor, match="there are: none"):
