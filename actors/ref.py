@@ -175,7 +175,7 @@ class ActorRef(ABC):
         """Send `message`, then `items` as fast as its handler takes them, and wait for the reply.
 
         Raises:
-            UsageError: the actor does not handle this message, or an item has the wrong type.
+            UsageError: the actor does not handle this message, `items` is no iterable, or an item has the wrong type.
             HandlerError, Rejected, ActorCrashed, ActorStopped: as `ask`. What `items` itself raises comes out, and the
                 handler is cancelled.
         """

@@ -13,7 +13,7 @@ from contextlib import aclosing
 from threading import get_ident
 from typing import Any, TypeVar, cast
 
-from actors.bounds import check_time
+from actors.bounds import check_time, shown
 from actors.errors import ActorsError, ActorStopped, AskTimeout, UsageError
 from actors.messages import Fed, Message, Terminated, name_of
 from actors.ref import ASK_TIMEOUT, ActorRef, WhenDown, check_ask, listed, note_taken
@@ -118,6 +118,11 @@ class MailboxRef(ActorRef):
         """See `ActorRef.feed`."""
         mailbox = self._mailbox
         admitted = mailbox.intake.check(message, FEED)
+        if not isinstance(items, AsyncIterable | Iterable):
+            raise UsageError(
+                f"{name_of(message)} to {self.path} is followed by items; {shown(items)} is not an iterable of them. "
+                f"Nothing was sent"
+            )
         handler = admitted.handler
         asker = PendingFeed(mailbox.intake.reader_of(handler.reply))
         seq = await self._enter(FEED, admitted, asker)

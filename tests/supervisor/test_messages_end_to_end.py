@@ -668,6 +668,15 @@ async def test_ways_must_fit():
 # ---- feeds
 
 
+async def test_items_that_are_none():
+    """What is no iterable of items is a UsageError, and nothing is sent."""
+    async with tree(child()) as root:
+        for wrong in (None, 5, Sum()):
+            with pytest.raises(UsageError, match="Sum to /root/a is followed by items; .* is not an iterable of them"):
+                await root["a"].feed(Sum(), wrong)
+        assert {} == fates(root)
+
+
 @either_way
 @BOTH
 async def test_feed(actor):
