@@ -257,6 +257,8 @@ class ReplyCodec:
             if kind == promised:
                 raise UsageError(f"the {self._called}, {with_article(kind)}, cannot be sent: {error}") from error
             what = f"the {self._called} is {with_article(kind)}"
+            if reply is None and self._called == "reply":
+                what += ", as that of a method without `return`"
             raise UsageError(f"{what}, the message promises {promised} ({error})") from error
         return data
 

@@ -162,7 +162,7 @@ def unanswered(path: str, name: str, timeout: float | None, held: Held) -> AskTi
     elif held.down:
         how = "it has not begun: the actor has no running process"
     elif held.handler is None:
-        how = "it has not begun"
+        how = "it has not begun, and the actor handles no other: root.health() says whether its process is stopped"
     else:
         how = f"it has not begun: the actor handles {held.handler}{lasts}"
     others = "1 other message waits or is" if held.others == 1 else f"{held.others} other messages wait or are"

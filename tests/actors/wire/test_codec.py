@@ -106,6 +106,15 @@ def test_a_broken_promise(promised, reply):
     assert "promises" in str(caught.value)
 
 
+def test_a_handler_that_returns_nothing():
+    """The text says how that comes; an item that is None is yielded on purpose."""
+    said = "is a NoneType, as that of a method without `return`, the message promises int"
+    with pytest.raises(UsageError, match=f"^the reply {said} "):
+        reply_codec(int).encode(None)
+    with pytest.raises(UsageError, match="^the item is a NoneType, the message promises int "):
+        item_codec(int).encode(None)
+
+
 def test_an_item_of_another_type_is_told_as_an_item():
     """Who yields or feeds it looks for an item, not for a reply."""
     with pytest.raises(UsageError, match="^the item is a str, the message promises int"):

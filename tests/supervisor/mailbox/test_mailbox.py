@@ -441,7 +441,8 @@ async def test_an_ask_that_times_out_says_how_far_it_came(box):
     down = "it has not begun: the actor has no running process; 0 other messages wait or are being handled"
     assert (False, down) == await told()
     life = box.live()
-    idle = "it has not begun; 0 other messages wait or are being handled"
+    idle = "it has not begun, and the actor handles no other: root.health() says whether its process is stopped"
+    idle += "; 0 other messages wait or are being handled"
     assert (False, idle) == await told()
     hour_ago = time.monotonic_ns() - 3_600_000_000_000
     started, text = await told(Progress(3, frozenset({3}), hour_ago, 0))
