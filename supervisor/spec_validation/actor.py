@@ -108,7 +108,9 @@ def _check_call(child: ChildSpec, path: str) -> None:
     try:
         check_call(child.actor, child.args, dict(child.kwargs))
     except UsageError as error:
-        raise InvalidSpec(f"{path}.args", f"{len(child.args)} and {len(child.kwargs)} by name", str(error)) from None
+        raise InvalidSpec(
+            f"{path}.args", f"{len(child.args)} by place and {len(child.kwargs)} by name", str(error)
+        ) from None
 
 
 def _check_frames(child: ChildSpec, path: str) -> None:

@@ -127,7 +127,9 @@ def test_arguments_that_are_lacking():
     """A spec without any may be what `named` gives arguments to; in a tree it is refused."""
     spec = ChildSpec(Needs)
     assert ("a",) == spec.named("one", "a").args
-    with pytest.raises(InvalidSpec, match=r"children\[0\]\.args: .*missing a required argument: 'path'"):
+    with pytest.raises(
+        InvalidSpec, match=r"children\[0\]\.args: .*missing a required argument: 'path', got '0 by place and 0 by name'"
+    ):
         Supervisor(spec)
 
 
