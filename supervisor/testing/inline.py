@@ -88,14 +88,15 @@ class InlineSupervisor(Supervisor):
 
     async def __aenter__(self) -> Self:
         """See `Supervisor`; the loop's clock is virtual from now on."""
-        self._clock = virtual_clock()
-        self._clock.begin()
-        self._undo.callback(self._clock.end)
+        clock = virtual_clock()
+        clock.begin()
         try:
-            return await super().__aenter__()
+            await super().__aenter__()
         except BaseException:
-            self._undo.close()
+            clock.end()
             raise
+        self._undo.callback(clock.end)
+        return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -114,7 +115,7 @@ class InlineSupervisor(Supervisor):
         return await super().start_child(spec, under=under)
 
     def _make_launcher(self, loop: asyncio.AbstractEventLoop) -> Launcher:
-        return InlineLauncher(loop, self._clock, self.request_kill)
+        return InlineLauncher(loop, virtual_clock(), self.request_kill)
 
     def _check_program(self) -> None:
         """It starts no process, so any program may run it."""

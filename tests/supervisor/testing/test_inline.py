@@ -187,6 +187,14 @@ async def test_what_dies_twice_dies_once():
         assert {"poison": 2, "handled": 1} == {fate: n for fate, n in child.fates.items() if n}
 
 
+async def test_a_tree_that_is_entered_again_is_refused_and_keeps_its_clock():
+    """The refused call takes nothing from the run before."""
+    async with InlineSupervisor(ChildSpec(Sleeper, name="a")) as root:
+        with pytest.raises(UsageError, match="entered before"):
+            await root.__aenter__()
+        await root["a"].ask(Nap(3600.0), timeout=None)
+
+
 async def test_the_clock_waits_for_the_threads_of_a_life_that_ends():
     """They end in real time, and the next life is there in time."""
     async with inline(Sleeper) as ref:
