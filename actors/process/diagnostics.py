@@ -47,11 +47,12 @@ def write_other_stacks(fd: int) -> None:
 def record_faults(box: BlackBox) -> None:
     """From now on faults write stacks into the box, and so does DUMP_SIGNAL where a thread accepts it.
 
-    The stacks of tasks follow those of threads as soon as the main thread runs Python code.
+    The stacks of tasks follow those of threads as soon as the main thread runs Python code; not in a free-threaded
+    Python, whose dumps take more of the small signal stack: a chained one, which the next may interrupt, overflows it.
     """
     faulthandler.enable(box.fileno(), all_threads=True)
     signal.signal(DUMP_SIGNAL, lambda number, frame: write_other_stacks(box.fileno()))  # noqa: ARG005 - Python's own
-    faulthandler.register(DUMP_SIGNAL, file=box.fileno(), all_threads=True, chain=True)
+    faulthandler.register(DUMP_SIGNAL, file=box.fileno(), all_threads=True, chain=has_lock())
 
 
 def accept_dumps() -> None:
