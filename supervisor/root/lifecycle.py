@@ -30,6 +30,7 @@ from supervisor.root.giving_up import GivingUp, exceeded, not_started
 from supervisor.root.imported_ahead import import_ahead
 from supervisor.root.options import OnGiveUp, Reading, RootSpec, check_options, check_spec
 from supervisor.root.outlast import outlast
+from supervisor.root.refused import told_if_refused
 from supervisor.root.service import starting
 from supervisor.spawnable import check_program
 from supervisor.spec_validation import check, check_places
@@ -144,9 +145,10 @@ class Lifecycle:
             raise
 
     async def _enter(self) -> None:
-        async with contextlib.AsyncExitStack() as undo:  # what was made, where the next part cannot be
-            self._engine = self._make_parts(self._home.loop, undo)
-            undo.pop_all()
+        with told_if_refused(self.path):
+            async with contextlib.AsyncExitStack() as undo:  # what was made, where the next part cannot be
+                self._engine = self._make_parts(self._home.loop, undo)
+                undo.pop_all()
         try:
             await self._start(self._engine)
         except BaseException:

@@ -58,6 +58,18 @@ async def test_a_start_that_raises_is_a_failed_start():
         assert 2 == root.snapshot().restarts
 
 
+@READINGS
+async def test_a_tree_that_cannot_be_entered(reading):
+    """The error says what has become of the tree, and what to do."""
+    root = tree("a", reading=reading)
+    with no_descriptor_left(), pytest.raises(OSError, match="Too many open files") as caught:
+        await root.__aenter__()
+    assert caught.value.__notes__ == [
+        "/root was not entered, and nothing of it was started: raise the daemon's limit of open files (ulimit -n, "
+        "LimitNOFILE=)"
+    ]
+
+
 @pytest.mark.parametrize("start", ["ordered", "parallel"])
 async def test_a_first_start_that_raises(start):
     """`async with` raises StartFailed with the reason; the others are stopped."""
