@@ -64,10 +64,8 @@ async def test_a_tree_that_cannot_be_entered(reading):
     root = tree("a", reading=reading)
     with no_descriptor_left(), pytest.raises(OSError, match="Too many open files") as caught:
         await root.__aenter__()
-    assert caught.value.__notes__ == [
-        "/root was not entered, and nothing of it was started: raise the daemon's limit of open files (ulimit -n, "
-        "LimitNOFILE=)"
-    ]
+    (note,) = caught.value.__notes__
+    assert note.startswith("/root was not entered, and nothing of it was started: raise the daemon's limit of open")
 
 
 @pytest.mark.parametrize("start", ["ordered", "parallel"])
