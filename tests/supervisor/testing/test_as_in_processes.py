@@ -28,12 +28,12 @@ from supervisor import (
     Supervisor,
     SupervisorSpec,
 )
-from supervisor.testing import Die, Echo, Exit, Incarnation, InlineSupervisor, Puppet, Raise, SendGarbage
+from supervisor.testing import Die, Echo, Exit, Incarnation, InlineSupervisor, Puppet, Raise
 from tests.support.inlined import Add, Counter, Fail, Numbers, Perish, Sleeper, Slow, Through, Ticks
 from tests.support.long import often
 from tests.support.waiting import DEADLINE, until
 
-PUPPET = [Echo("x"), Incarnation(), Raise("r"), Exit(0), Exit(3), Die(), Die(signal.SIGSEGV), SendGarbage()]
+PUPPET = [Echo("x"), Incarnation(), Raise("r"), Exit(0), Exit(3), Die(), Die(signal.SIGSEGV)]
 COUNTER = [Add(1), Add(2), Fail(), Fail("exit"), Fail("refuse"), Echo("not handled")]
 SLEEPER = [Ticks(), Perish(), Add("no number")]
 CALLS = ["terminate_child", "restart_child", "recycle"]
