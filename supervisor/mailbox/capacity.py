@@ -66,10 +66,9 @@ class Capacity:
     @property
     def free(self) -> int:
         """How many more messages may wait; one that a handler has begun does not wait."""
-        consumers, most_bytes = self._consumers, self._most_bytes
-        if most_bytes is not None and sum(queue.total_bytes for queue in consumers.queues.values()) >= most_bytes:
+        if self._full_of_bytes:
             return 0
-        free = self.most - consumers.depth - self.granted
+        free = self.most - self._consumers.depth - self.granted
         return free if free > 0 else self.most - self.waiting - self.granted
 
     @property
@@ -77,6 +76,28 @@ class Capacity:
         """How many messages wait for a handler, those that are given to a life in advance too."""
         consumers = self._consumers
         return consumers.depth - sum(len(life.progress().active) for life in consumers.served.values())
+
+    @property
+    def crowd(self) -> str:
+        """What takes the room of a full mailbox, in words."""
+        if self._full_of_bytes:
+            return f"messages of {self._total_bytes} bytes, and its mailbox holds {self._most_bytes}"
+        waiting = f"{self.waiting} message{'' if self.waiting == 1 else 's'} waiting"
+        coming = f" and {self.granted} coming in" if self.granted else ""
+        return f"{waiting}{coming}, as many as its mailbox holds"
+
+    @property
+    def bound(self) -> str:
+        """The option of the spec that bounds a full mailbox."""
+        return "mailbox_bytes" if self._full_of_bytes else "mailbox"
+
+    @property
+    def _total_bytes(self) -> int:
+        return sum(queue.total_bytes for queue in self._consumers.queues.values())
+
+    @property
+    def _full_of_bytes(self) -> bool:
+        return self._most_bytes is not None and self._total_bytes >= self._most_bytes
 
     @property
     def weighed(self) -> bool:

@@ -281,7 +281,9 @@ async def test_mailbox_bytes(tmp_path):
             ref.tell_nowait(Blob(b"x" * 6000))
             ref.tell_nowait(Blob(b"x" * 6000))
             if name == "a":
-                with pytest.raises(MailboxFull):
+                with pytest.raises(
+                    MailboxFull, match=r"has messages of 1\d{4} bytes, .* holds 10000; .* `mailbox_bytes="
+                ):
                     ref.tell_nowait(Put(1))
             else:
                 ref.tell_nowait(Put(1))

@@ -121,8 +121,8 @@ class Door(IntakeChecks):
         if patience is Patience.WAIT and self._overflow in (Overflow.WAIT, Overflow.DROP_OLDEST):
             return Wait(capacity.join(), entry, self._enter)
         raise MailboxFull(
-            f"{self._path} has {capacity.waiting} messages waiting, as many as its mailbox holds; "
-            f"{entry.message.name} was not sent. {self._remedy()}, or raise `mailbox=` in its ChildSpec"
+            f"{self._path} has {capacity.crowd}; {entry.message.name} was not sent. {self._remedy()}, or raise "
+            f"`{capacity.bound}=` in its ChildSpec"
         )
 
     def _remedy(self) -> str:
