@@ -277,6 +277,18 @@ def test_what_only_a_daemon_needs_is_not_loaded_by_the_other_verbs():
     assert b"set()\n" == loaded.stdout
 
 
+@pytest.mark.skipif(sys.version_info < (3, 15), reason="imports are lazy from 3.15 on")
+def test_a_daemon_with_lazy_imports(folder, monkeypatch):
+    """The program that runs the tree, the tree, and the verbs that look at it."""
+    monkeypatch.setenv("PYTHON_LAZY_IMPORTS", "all")
+    with Running(folder, "shop:tree") as running:
+        running.until("first")
+        words = [*CTL, "tree", "-d", str(running.socket)]
+        done = subprocess.run(words, env=environment(folder), capture_output=True, text=True, check=True)
+        assert "shop" in done.stdout.split()
+        assert 0 == running.ended(signal.SIGTERM)
+
+
 def test_completion_in_a_shell(folder):
     """What bash is offered for the first characters of a verb, and of a child of the running daemon."""
 

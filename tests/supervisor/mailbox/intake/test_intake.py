@@ -161,7 +161,7 @@ async def test_what_becomes_of_a_message():
     """With room it is taken, without it waits or is refused, by its sender's patience."""
     box = Box(capacity=1)
     assert Taken(1) == box.intake.post(box.entry(), Patience.REFUSE)
-    with pytest.raises(MailboxFull, match="1 messages waiting"):
+    with pytest.raises(MailboxFull, match="1 message waiting"):
         box.intake.post(box.entry(), Patience.REFUSE)
     assert isinstance(box.intake.post(box.entry(), Patience.WAIT), Wait)
 
