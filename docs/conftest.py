@@ -26,6 +26,7 @@ ROOT = Path(__file__).parent.parent
 ENVIRONMENT = {
     "PYTHONPATH": str(ROOT),
     "PYTHONUNBUFFERED": "1",
+    "PYTEST_ADDOPTS": "",  # those of the suite would change what is printed
     "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",  # each run would import all that there are
     "PYTEST_PLUGINS": "actors.pytest_plugin,pytest_asyncio.plugin",
 }

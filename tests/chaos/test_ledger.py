@@ -21,9 +21,10 @@ import pytest
 
 from tests.support.ledger_daemon import OTHER, read_log
 from tests.support.ledgers import Book
+from tests.support.long import often
 
 ROOT = Path(__file__).parents[2]
-KILLS = 1000 if os.environ.get("ACTORS_LONG") else 50
+KILLS = often(25, 1000)
 DEADLINE = 60.0
 
 
