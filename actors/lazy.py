@@ -141,11 +141,23 @@ if vars(sys.modules["__main__"]).pop({_MODE!r}, "") == "normal":
 """
 
 _ALONE: Final = _IMPORT_ANNOTATIONLIB + _IMPORT_MSGSPEC
-_PROGRAM: Final = f"""
+_PROGRAM: Final = """
+import gc
 import sys
-if len(sys._current_frames()) == 1:
-    exec(alone)
-{_END_LAZY_IMPORTS}"""
+collects = gc.isenabled()
+gc.disable()
+try:
+    if len(sys._current_frames()) == 1:
+        exec(alone)
+    exec(normal)
+    main = import_module(module).main
+finally:
+    gc.freeze()
+    if collects:
+        gc.enable()
+"""
+"""The garbage collector would look at each new module again and again, an eighth of a start on 3.14; what is imported
+here stays, so it looks at none of it."""
 
 
 class MainFunction:
@@ -159,5 +171,6 @@ class MainFunction:
         self._module = module
 
     def __reduce__(self) -> tuple[Any, ...]:
-        names = {"light": _PROGRAM, "alone": _ALONE, "import_module": import_module, "module": self._module}
-        return eval, ("(exec(light), import_module(module).main)[1]", names)
+        names: dict[str, Any] = {"light": _PROGRAM, "alone": _ALONE, "normal": _END_LAZY_IMPORTS}
+        names |= {"import_module": import_module, "module": self._module}
+        return eval, ("(exec(light), main)[1]", names)

@@ -121,6 +121,7 @@ async def main(*args, actor=lister.Lister):
 """
 
 IMPORTED = {  # beyond what a bare spawned process has that imported msgspec, by an actor with sync handlers
+    "gc",  # built in
     "actors",
     "actors.actor",
     "actors.child",
