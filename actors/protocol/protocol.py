@@ -141,6 +141,9 @@ class ActorProtocol:
         actor = self.actor.__qualname__
         if isinstance(message, Message) or hasattr(self.actor, "_takes_instead"):
             kind = message if isinstance(message, type) else type(message)
+            twin = next((cls for cls in self.handlers if cls.__qualname__ == kind.__qualname__), None)
+            if twin is not None:
+                return f"{actor} handles {not_its_twin(twin, kind)}"
             return self.not_handled(kind.__qualname__, actor)
         return f"{no_message(message)}; {actor} handles {self._known}"
 
@@ -155,6 +158,22 @@ def no_message(value: object) -> str:
         name = value.__qualname__
         return f"{name} is the class of a message, not a message: send an instance, {name}(...)"
     return f"{with_article(type(value).__qualname__)} is not a message: send instances of Message subclasses"
+
+
+def not_its_twin(expected: type[Message[Any]], given: type[Message[Any]]) -> str:
+    """That one message class was expected and another one of the same name was given, and what to do."""
+    text = f"the {expected.__qualname__} of module {expected.__module__}, not that of {given.__module__}"
+    if expected.__module__ == given.__module__:
+        return f"another {expected.__qualname__} than this: its module was loaded twice"
+    if "__main__" in (expected.__module__, given.__module__):
+        return f"{text}: {_MAIN_TWICE}"
+    return f"{text}; import that one, or name one of them differently"
+
+
+_MAIN_TWICE: Final = (
+    "what the program's own file defines is there a second time where another module imports that file. "
+    "Move the message into a module that both import"
+)
 
 
 def checked(message: Message[Any], check: Callable[[bytes], object]) -> EncodedMessage:
@@ -235,9 +254,10 @@ def published(topic: Topic[M], message: M) -> bytes:
     """
     check_topic(topic)
     if type(message) is not topic.message:
-        raise UsageError(
-            f"topic {topic.name!r} is for {topic.message.__qualname__}, not for {type(message).__qualname__}"
-        )
+        expected, given = topic.message, type(message)
+        if expected.__qualname__ == given.__qualname__:
+            raise UsageError(f"topic {topic.name!r} is for {not_its_twin(expected, given)}")
+        raise UsageError(f"topic {topic.name!r} is for {expected.__qualname__}, not for {given.__qualname__}")
     try:
         data = encode(message)
         decoder_of(topic.message).decode(data)
