@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final, NoReturn
 
 from actors.bounds import shown
@@ -42,11 +42,24 @@ def engine_at(root: Engine, name: str) -> Engine:
     """
     if not isinstance(name, str):
         raise UsageError(f"a supervisor is named by a text: under='parsers'; it is {shown(name)}")
+    engine = _engine_below(root, _parts(root, name))
+    if engine is None:
+        raise NoSuchChild(f"{root.path} has no supervisor {name!r} below it")
+    return engine
+
+
+def _parts(root: Engine, name: str) -> list[str]:
+    """The names on the way from the root to what is meant: by its name below the root, or by its path."""
+    below = "" if name == root.path else name.removeprefix(f"{root.path}/")
+    return below.split("/") if below else []
+
+
+def _engine_below(root: Engine, parts: Sequence[str]) -> Engine | None:
     engine = root
-    for part in [part for part in name.removeprefix(root.path).split("/") if part]:
+    for part in parts:
         child = engine.children.get(part)
         if not isinstance(child, Subtree):
-            raise NoSuchChild(f"{engine.path} has no supervisor {part!r} below it")
+            return None
         engine = child.engine
     return engine
 
@@ -187,18 +200,25 @@ async def _each(calls: Sequence[Call]) -> list[do.Answer]:
 
 def _find(root: Engine, name: str) -> tuple[Engine, list[str]]:
     """The supervisor of a child, and the names of the child's processes there."""
-    inner = name.removeprefix(root.path).strip("/")
-    parts = inner.split("/")
+    parts = _parts(root, name)
     for split in range(len(parts) - 1, -1, -1):
-        try:
-            engine = engine_at(root, "/".join(parts[:split]))
-        except NoSuchChild:
-            continue
-        leaf = "/".join(parts[split:])
-        members = _processes(engine, leaf)
-        if members:
+        engine = _engine_below(root, parts[:split])
+        members = [] if engine is None else _processes(engine, "/".join(parts[split:]))
+        if engine is not None and members:
             return engine, members
-    raise NoSuchChild(f"{root.path} has no child {inner!r}; which_children() lists them")
+    inner = "/".join(parts)
+    elsewhere = [f"{path}/{inner}" for path in _with_child(root, inner)][:3]
+    hint = f"did you mean {' or '.join(elsewhere)}?" if elsewhere else "which_children() lists them"
+    raise NoSuchChild(f"{root.path} has no child {inner!r}; {hint}")
+
+
+def _with_child(engine: Engine, name: str) -> Iterator[str]:
+    """The paths of the supervisors that have a child of this name, from the top down."""
+    if _processes(engine, name):
+        yield engine.path
+    for child in engine.children.values():
+        if isinstance(child, Subtree):
+            yield from _with_child(child.engine, name)
 
 
 def _processes(engine: Engine, name: str) -> list[str]:

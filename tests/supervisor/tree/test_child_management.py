@@ -419,6 +419,24 @@ async def test_nobody_of_that_name(name):
             await root.resize(name, 2)
 
 
+@pytest.mark.parametrize("name", ["a/", "sub/a/", "//a", "/rootsub/a", "sub//a", "/a"])
+async def test_what_is_no_name_and_no_path(name):
+    """A child is called by its name or its path, as everywhere; what is only like it is not taken for it."""
+    async with tree(child(), under(child())) as root:
+        with pytest.raises(NoSuchChild):
+            await root.terminate_child(name)
+        with pytest.raises(NoSuchActor):
+            root[name]
+        assert {"running"} == set(states(root).values())
+
+
+async def test_a_child_of_another_supervisor():
+    """Its path is named."""
+    async with tree(child(), under(child("b"))) as root:
+        with pytest.raises(NoSuchChild, match=r"/root has no child 'b'; did you mean /root/sub/b\?"):
+            await root.terminate_child("b")
+
+
 @pytest.mark.parametrize("name", ["sub/a", "/root/sub/a", "ref"])
 async def test_by_name_by_path_and_by_ref(name):
     """However a child below is called, it is the same one."""
