@@ -82,7 +82,8 @@ class Capacity:
         """What takes the room of a full mailbox, in words."""
         if self._full_of_bytes:
             return f"messages of {self._total_bytes} bytes, and its mailbox holds {self._most_bytes}"
-        waiting = f"{self.waiting} message{'' if self.waiting == 1 else 's'} waiting"
+        count = min(self.waiting, self.most)  # one that is handled waits, by this count, until its outcome has come
+        waiting = f"{count} message{'' if count == 1 else 's'} waiting"
         coming = f" and {self.granted} coming in" if self.granted else ""
         return f"{waiting}{coming}, as many as its mailbox holds"
 
