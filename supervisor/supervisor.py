@@ -71,7 +71,7 @@ class Supervisor(Children, Observation, Schedules):
         UsageError: an option cannot work, or there is none of that name. Nothing was started.
     """
 
-    if not TYPE_CHECKING:  # a type checker refuses a plain `with`
+    if not TYPE_CHECKING:  # a type checker refuses a plain `with`, and a name that is not there
 
         def __enter__(self) -> NoReturn:
             raise UsageError(
@@ -81,6 +81,12 @@ class Supervisor(Children, Observation, Schedules):
 
         def __exit__(self, *exc_info: object) -> None:
             """Never called: `with` looks for it before it calls `__enter__`."""
+
+        def __getattr__(self, name: str) -> NoReturn:  # only of what is not there
+            text = f"{type(self).__name__!r} object has no attribute {name!r}"
+            if not name.startswith("_"):
+                text = f"{text}; an actor is found by its name: root['indexer'], and takes messages: .ask(...)"
+            raise AttributeError(text, name=name, obj=self)
 
     async def drain(self, name: str | ActorRef | None = None, *, timeout: float = 30.0) -> bool:
         """Finish what was sent, then stop: the whole tree, or one child with everything below it.

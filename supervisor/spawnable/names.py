@@ -32,6 +32,12 @@ def check_importable(actor: type[Actor]) -> None:
         UsageError: it is not an actor class, is defined inside a function, in a `__main__` without a file, or in
             a module that no other process finds.
     """
+    if isinstance(actor, Actor):
+        name = type(actor).__name__
+        raise UsageError(
+            f"{shown(actor)} is an actor already; it is made in its process, from the class and its arguments: "
+            f"{name}, args=(...)"
+        )
     if not (isinstance(actor, type) and issubclass(actor, Actor)):
         raise UsageError(
             f"{shown(actor)} is not an Actor class; write class Name(Actor): ... and pass the class itself"

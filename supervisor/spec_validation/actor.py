@@ -145,13 +145,19 @@ def _check_routing(child: ChildSpec, path: str) -> None:
     if not isinstance(child.key, str):
         raise InvalidSpec(f"{path}.key", child.key, "expected the name of a field, as a str")
     if child.routing != Routing.BY_KEY:
+        if child.key:
+            why = "only Routing.BY_KEY looks at it: write routing=Routing.BY_KEY, or leave key out"
+            raise InvalidSpec(f"{path}.key", child.key, why)
         return
+    if not child.key:
+        why = "Routing.BY_KEY goes by a field of each message: write its name, key='customer'"
+        raise InvalidSpec(f"{path}.key", child.key, why)
     lacking = [
         message.__qualname__
         for message in protocol_of(child.actor).handlers
         if child.key not in message.__struct_fields__
     ]
     if lacking:
-        raise InvalidSpec(
-            f"{path}.key", child.key, f"expected a field that every message has; {', '.join(lacking)} has no such field"
-        )
+        has = "has" if len(lacking) == 1 else "have"
+        why = f"expected a field that every message has; {', '.join(lacking)} {has} no such field"
+        raise InvalidSpec(f"{path}.key", child.key, why)

@@ -186,6 +186,8 @@ def _remedy(child: object) -> str:
     """What to write in place of something that is no spec, where that can be told."""
     if isinstance(child, type) and issubclass(child, Actor):
         return f"; write ChildSpec({child.__name__})"
+    if isinstance(child, Actor):
+        return f"; the actor is made in its process: write ChildSpec({type(child).__name__}, args=(...))"
     if isinstance(child, list | tuple):
         return "; specs are given one by one: Supervisor(*specs)"
     return ""

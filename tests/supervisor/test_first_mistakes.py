@@ -9,7 +9,7 @@ import pytest
 
 from actors import Actor, ActorRef, HandlerError, Message, UsageError, handles
 from actors.testing import inline
-from supervisor import ChildSpec, InvalidSpec, Supervisor
+from supervisor import ChildSpec, InvalidSpec, Routing, Supervisor
 
 LEFT: list[Coroutine[Any, Any, int]] = []
 
@@ -104,6 +104,34 @@ def test_a_class_or_a_list_is_no_spec() -> None:
         Supervisor(cast("Any", Shop))
     with pytest.raises(InvalidSpec, match=r"Supervisor\(\*specs\)"):
         Supervisor(cast("Any", [ChildSpec(Shop)]))
+
+
+def test_an_actor_that_was_made_is_no_spec() -> None:
+    with pytest.raises(InvalidSpec, match=r"made in its process: write ChildSpec\(Shop, args="):
+        Supervisor(cast("Any", Shop()))
+    with pytest.raises(UsageError, match=r"is an actor already; .*: Shop, args="):
+        ChildSpec(cast("Any", Shop()))
+
+
+def test_an_actor_is_no_attribute_of_its_tree() -> None:
+    root = Supervisor(ChildSpec(Shop))
+    with pytest.raises(AttributeError, match=r"no attribute 'shop'; an actor is found by its name: root\['indexer'\]"):
+        cast("Any", root).shop.ask(Order("tea", 1))
+    assert not hasattr(root, "shop")
+    assert not hasattr(root, "__len__")
+
+
+def test_a_key_that_nothing_looks_at() -> None:
+    """Its messages would have no order, though the spec seems to say that they have one."""
+    with pytest.raises(InvalidSpec, match=r"\.key: only Routing.BY_KEY looks at it: write routing=Routing.BY_KEY"):
+        Supervisor(ChildSpec(Shop, size=2, key="item"))
+
+
+def test_a_keyed_pool_without_its_key() -> None:
+    with pytest.raises(InvalidSpec, match=r"\.key: Routing.BY_KEY goes by a field of each message: .*key='customer'"):
+        Supervisor(ChildSpec(Shop, size=2, routing=Routing.BY_KEY))
+    with pytest.raises(InvalidSpec, match=r"; Call, Forward, Where have no such field, got 'item'"):
+        Supervisor(ChildSpec(Shop, size=2, routing=Routing.BY_KEY, key="item"))
 
 
 def test_a_plain_with_names_async_with_and_in_thread() -> None:
