@@ -10,11 +10,10 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import os
-import sys
+import threading
 import time
 from asyncio import _get_running_loop  # the public one raises where there is none
 from collections.abc import Coroutine
-from threading import get_ident
 from typing import Any, Final, TypeVar
 from weakref import WeakSet
 
@@ -39,7 +38,7 @@ class Home:
 
     def __init__(self) -> None:
         self.loop = asyncio.get_running_loop()
-        self.thread = get_ident()
+        self.thread = threading.get_ident()
         _homes.add(self)
 
     @property
@@ -54,7 +53,11 @@ class Home:
             UsageError: it runs elsewhere.
         """
         running = _get_running_loop()
-        if self.thread == get_ident() and (running is self.loop or running is None) and not self.loop.is_closed():
+        if (
+            self.thread == threading.get_ident()
+            and (running is self.loop or running is None)
+            and not self.loop.is_closed()
+        ):
             return
         raise UsageError(f"{what} was used {self._where()}")
 
@@ -66,13 +69,13 @@ class Home:
             )
         if self.loop.is_closed():
             return "after its event loop was closed; nothing was done. Use it inside `async with Supervisor(...)`"
-        if self.thread != get_ident() and _get_running_loop() is not None:
+        if self.thread != threading.get_ident() and _get_running_loop() is not None:
             return (
                 "from another thread than that of its supervisor's loop; nothing was done. On this loop, use await "
                 "asyncio.to_thread(ref.call, message); for anything else write a coroutine that does it, and await "
                 "asyncio.wrap_future(asyncio.run_coroutine_threadsafe(it(), root.loop))"
             )
-        if self.thread != get_ident():
+        if self.thread != threading.get_ident():
             return (
                 "from another thread than that of its supervisor's loop; nothing was done. From here, use "
                 "ref.call(message); for anything else write a coroutine that does it, and run it by "
@@ -117,25 +120,3 @@ def _forked() -> None:
 
 
 os.register_at_fork(after_in_child=_forked)
-
-
-_NEEDED: Final = {"thread": "_thread", "queue": "queue", "select": "select"}  # of patch_all, and what they patch
-
-
-def check_patches() -> None:
-    """Check that what gevent has replaced in this process fits together.
-
-    Raises:
-        UsageError: system calls switch greenlets, but threads are real threads: they would block or break each other.
-    """
-    monkey: Any = sys.modules.get("gevent.monkey")
-    if monkey is None:
-        return
-    patched = [name for name in ("select", "os", "subprocess") if monkey.is_module_patched(name)]
-    missing = [name for name, module in _NEEDED.items() if not monkey.is_module_patched(module)]
-    if patched and missing:
-        raise UsageError(
-            f"gevent has patched {', '.join(patched)}, but not {', '.join(missing)}, so that the threads of a tree "
-            f"would hang; call gevent.monkey.patch_all() without {', '.join(f'{name}=False' for name in missing)}, or "
-            f"patch nothing"
-        )

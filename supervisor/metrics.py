@@ -15,8 +15,8 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import threading
 from collections.abc import Callable, Iterator, Mapping
-from threading import get_ident
 from typing import Any, Final
 from weakref import WeakKeyDictionary
 
@@ -138,7 +138,7 @@ class Collector:
     def _begin(self, tree: TreeContext) -> None:
         self._tree = tree
         tree.metrics_text = self._text
-        self._thread = get_ident()
+        self._thread = threading.get_ident()
         self._stall = LoopStall(tree.loop)
         tree.registry.each(self._measure)
         tree.at_end.append(self._end)
@@ -166,7 +166,7 @@ class Collector:
     def _readings(self) -> Readings | None:
         """What the tree shows now, read on its loop; None before its start and after its end."""
         tree = self._tree
-        if tree is None or get_ident() == self._thread:
+        if tree is None or threading.get_ident() == self._thread:
             return self._read()
         try:
             future = asyncio.run_coroutine_threadsafe(_called(self._read), tree.loop)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import select
-import signal
 import threading
 import time
 from collections import deque
@@ -20,6 +19,7 @@ from typing import Final, Protocol
 from actors.event import KernelCounter
 from actors.process.signals import LEFT_TO_THE_DAEMON
 from supervisor.io.poller import PACE, Poller, Ready
+from supervisor.signal_mask import leave_to_main_thread
 
 ORPHAN_CHECK: Final = 1.0  # seconds between looks whether the loop was closed without closing the thread
 
@@ -102,7 +102,7 @@ class SelectorThread:
     def _run(self) -> None:
         # of two signals that come together the kernel gives the second to any thread that takes it; the main thread,
         # where Python handles it, would then not wake up from a system call
-        signal.pthread_sigmask(signal.SIG_BLOCK, LEFT_TO_THE_DAEMON)
+        leave_to_main_thread(LEFT_TO_THE_DAEMON)
         wait, readable, after_wake = self.poller.wait, self._work.readable, self._work.after_wake
         try:
             ready: Ready = []

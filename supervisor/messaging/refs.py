@@ -8,9 +8,9 @@ Runs on the loop's thread.
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterable
 from contextlib import aclosing
-from threading import get_ident
 from typing import Any, TypeVar, cast
 
 from actors.bounds import check_time, shown
@@ -250,7 +250,7 @@ class MailboxRef(ActorRef):
         check_ask(self.path, timeout)
         if home.forked:
             home.check(f"the ref of {self.path}")
-        if home.thread == get_ident():
+        if home.thread == threading.get_ident():
             raise UsageError(f"{what} would block the daemon's event loop; write `await {instead}`")
 
     def tell_nowait(self, message: Message[Any]) -> None:

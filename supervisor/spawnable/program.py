@@ -11,8 +11,8 @@ from itertools import pairwise
 from types import FrameType, ModuleType
 
 from actors.errors import UsageError
-from supervisor.loop_affinity import check_patches
 from supervisor.spawnable.main_module import imports_main, is_frozen, is_left_alone, is_under_guard, source_of
+from supervisor.spawnable.patches import check_patches
 
 
 def check_program(*, needs_main: bool) -> None:

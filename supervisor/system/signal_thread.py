@@ -24,6 +24,7 @@ from collections.abc import Callable, Iterable
 from typing import Final
 
 from actors.event import close_fd
+from supervisor.signal_mask import leave_to_main_thread
 
 LAST_RESORT: Final = 5.0  # seconds from a second signal to the end of a hanging daemon
 _HANDLED: Final = 0  # on the descriptor there are numbers of signals; this one, and those from `_REPEATED` on, are ours
@@ -129,8 +130,7 @@ class SignalThread:
     # ---- in the thread
 
     def _run(self) -> None:
-        if hasattr(signal, "pthread_sigmask"):
-            signal.pthread_sigmask(signal.SIG_BLOCK, self._numbers)  # they are for the main thread
+        leave_to_main_thread(self._numbers)
         try:
             while arrived := self._next():
                 self._take(arrived)

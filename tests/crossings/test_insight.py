@@ -151,6 +151,18 @@ def test_gevent_that_has_not_patched_threads(tmp_path):
     assert "gevent has patched" in done.stderr.splitlines()[-1]
 
 
+@pytest.mark.crossing("eventlet")
+def test_eventlet_that_has_patched_everything(tmp_path):
+    """It is refused, with the remedy."""
+    write(tmp_path, main="import eventlet\neventlet.monkey_patch()\n" + MAIN)
+    done = subprocess.run(
+        [sys.executable, "main.py"], cwd=tmp_path, env=environment(), capture_output=True, text=True, timeout=DEADLINE,
+        check=False,
+    )  # fmt: skip
+    assert 1 == done.returncode
+    assert "run the tree in a process without eventlet" in done.stderr.splitlines()[-1]
+
+
 STANDS = 4.0  # seconds in a breakpoint: more than twice the limit of the handler
 DEBUGGED = """
 import asyncio

@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import sys
+import time
 
 import pytest
 
@@ -13,6 +14,7 @@ from tests.support.crossings import ASGI, DEADLINE, SHOP, await_end, free_port, 
 
 pytestmark = [pytest.mark.processes, pytest.mark.timeout(200)]
 
+GRACE = 25.0  # seconds: less than gunicorn gives a worker that does not end by itself
 PYTHON = (sys.executable, "-m")
 GUNICORN = (*PYTHON, "gunicorn", "app:app", "--workers", "2", "--bind", "127.0.0.1:{port}")
 UVICORN_WORKER = (*GUNICORN, "--worker-class", "uvicorn_worker.UvicornWorker")
@@ -110,22 +112,27 @@ def tree_in_a_thread():
 
 
 @pytest.mark.parametrize(
-    "worker_class",
+    ("worker_class", "more"),
     [
-        pytest.param("sync", marks=pytest.mark.crossing("gunicorn")),
-        pytest.param("gthread", marks=pytest.mark.crossing("gunicorn")),
+        pytest.param("sync", ["--preload"], marks=pytest.mark.crossing("gunicorn")),
+        pytest.param("gthread", ["--preload"], marks=pytest.mark.crossing("gunicorn")),
+        pytest.param("gevent", [], marks=pytest.mark.crossing("gunicorn", "gevent"), id="gevent"),
+        pytest.param("gevent", ["--preload"], marks=pytest.mark.crossing("gunicorn", "gevent"), id="gevent --preload"),
     ],
 )
-def test_a_program_without_an_event_loop(tmp_path, worker_class):
-    """Its tree lives in a thread."""
+def test_a_program_without_an_event_loop(tmp_path, worker_class, more):
+    """Its tree lives in a thread, which may be gevent's: it calls actors more than once, and hears SIGTERM."""
     port, log = free_port(), tmp_path / "server.log"
     write(tmp_path, app=WSGI, shop=SHOP + IN_A_THREAD)
-    command = (*GUNICORN, "--worker-class", worker_class, "--preload")
+    command = (*GUNICORN, "--workers", "1", "--worker-class", worker_class, *more)  # one that boots misses SIGTERM
     with serving(tmp_path, *(word.format(port=port) for word in command)) as running:
         worker, actor = json.loads(get(port, running, log))
         os.kill(worker, signal.SIGKILL)
         await_end(actor)
+        get(port, running, log)
         _, another = json.loads(get(port, running, log))
+        stopped = time.monotonic()
+    assert time.monotonic() - stopped < GRACE, "a worker was killed: it has not heard SIGTERM"
     await_end(another)
 
 

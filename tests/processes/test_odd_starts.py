@@ -79,6 +79,11 @@ def test_file_names_of_any_bytes(tmp_path, name):
     assert "BACK True" in (said := run(tmp_path, source=STAYS, name=name)), said
 
 
+def test_where_bytes_are_not_compared_with_text(tmp_path):
+    """`python -bb` makes an error of it."""
+    assert "BACK True" in (said := run(tmp_path, "-bb", source=STAYS)), said
+
+
 @pytest.mark.skipif(sys.version_info < (3, 15), reason="imports are lazy from 3.15 on")
 def test_with_lazy_imports(tmp_path):
     """Of the daemon, and so of its actors."""

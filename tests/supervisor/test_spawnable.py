@@ -20,8 +20,8 @@ import pytest
 from actors import Actor, ActorRef, Message, UsageError, handles
 from supervisor import ChildSpec, InvalidSpec, StartFailed, Supervisor, SupervisorSpec
 from supervisor.arguments import pickled
-from supervisor.loop_affinity import check_patches
 from supervisor.spawnable import check_importable, check_main_guard, check_module
+from supervisor.spawnable.patches import check_patches
 from supervisor.spawnable.program import check_first_start, meant_for_multiprocessing
 from tests.support.actors import Common, Echo, Puppet
 from tests.support.waiting import DEADLINE, ROOT
@@ -733,3 +733,16 @@ def test_what_gevent_has_patched_fits_together(monkeypatch, patched, refused):
     else:
         with pytest.raises(UsageError, match=refused):
             check_patches()
+
+
+@pytest.mark.parametrize("patched", [(), ("MySQLdb",), ("thread",), ("os", "thread", "select")])
+def test_what_eventlet_has_patched(monkeypatch, patched):
+    """A tree does not run on its system calls and threads."""
+    patcher = types.ModuleType("eventlet.patcher")
+    patcher.is_monkey_patched = patched.__contains__
+    monkeypatch.setitem(sys.modules, "eventlet.patcher", patcher)
+    if "thread" in patched:
+        with pytest.raises(UsageError, match=r"eventlet has patched .*thread.* run the tree in a process without"):
+            check_patches()
+    else:
+        check_patches()

@@ -13,10 +13,10 @@ Runs on the loop's thread; nothing here blocks.
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from asyncio import _get_running_loop  # the public one raises where there is none
 from collections.abc import Collection, Sequence
-from threading import get_ident
 from typing import Any, ClassVar, Final
 
 import msgspec
@@ -101,7 +101,7 @@ class DurableIntake(Intake):
         storable = self._storable.get(type(message))
         if storable is None or self.closed is not None or self._drained:
             return None
-        if get_ident() != self._home.thread or _get_running_loop() is not self._loop:
+        if threading.get_ident() != self._home.thread or _get_running_loop() is not self._loop:
             return None
         try:
             if storable[2] and not none_large(message, storable[2]):

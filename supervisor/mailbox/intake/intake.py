@@ -11,9 +11,9 @@ Runs on the loop's thread; nothing here blocks.
 from __future__ import annotations
 
 import asyncio
+import threading
 from asyncio import _get_running_loop  # the public one raises where there is none
 from collections.abc import Callable, Mapping
-from threading import get_ident
 from typing import Any, Final
 
 import msgspec
@@ -74,7 +74,7 @@ class Intake(Door):
         slots = capacity.fast_slots
         accept = self._accept_tell
         plain = self._fast.get(type(message))
-        if slots <= 0 or accept is None or plain is None or get_ident() != self._home.thread:
+        if slots <= 0 or accept is None or plain is None or threading.get_ident() != self._home.thread:
             return False
         try:
             if plain[2] and not none_large(message, plain[2]):

@@ -240,7 +240,7 @@ def _command(name: str, tracker: int | None, read: int) -> list[str]:
     command = spawn.get_command_line(tracker_fd=tracker, pipe_handle=read)
     if not getattr(sys, "frozen", False):  # where freeze_support reads all of it
         if not _tools_add():
-            program = command.index("-c") + 1
+            program = command.index("-c", 1) + 1  # the first is the interpreter, in bytes: -bb refuses to compare
             command[program] = OPENING + command[program]
         command.append(f"actor {name}")  # for `ps`; multiprocessing reads what is before it
     return command

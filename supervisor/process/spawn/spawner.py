@@ -14,7 +14,9 @@ import threading
 from collections.abc import Callable
 from typing import Final
 
+from actors.process.signals import LEFT_TO_THE_DAEMON
 from supervisor.process.spawn.worker_process import WorkerProcess, report_error
+from supervisor.signal_mask import leave_to_main_thread
 from supervisor.system.priority import follow
 
 ORPHAN_CHECK: Final = 0.5  # seconds between looks whether the loop was closed without closing us
@@ -52,6 +54,7 @@ class Spawner:
             self._thread.join()
 
     def _run(self) -> None:
+        leave_to_main_thread(LEFT_TO_THE_DAEMON)
         while True:
             try:
                 job = self._jobs.get(timeout=ORPHAN_CHECK)

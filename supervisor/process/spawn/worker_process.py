@@ -23,6 +23,7 @@ from actors.process.heartbeat import HEARTBEAT_SIGNAL
 from actors.process.signals import LEFT_TO_THE_DAEMON
 from supervisor.ports.reading import AnyReader
 from supervisor.process.spawn.lean_spawn import LeanProcess
+from supervisor.signal_mask import restored
 from supervisor.system.orphans import OrphanReaper
 from supervisor.system.pidfd import open_pidfd, send_signal
 from supervisor.system.pipe_budget import BUDGET, widen
@@ -181,7 +182,11 @@ class WorkerProcess:
             end.close()
 
     def _start(self) -> LeanProcess:
-        _block_signals()
+        with restored():
+            _block_signals()
+            return self._start_blocked()
+
+    def _start_blocked(self) -> LeanProcess:
         mark = self._orphan_reaper.mark()
         parts = self._child_duplex, self.box, self.ready, self.stop, self._output_pipe
         args = (*parts, os.getpid(), mark, *self._program.args)
@@ -347,8 +352,8 @@ def report_error(loop: asyncio.AbstractEventLoop, error: Exception) -> None:
 def _block_signals() -> None:
     """Block, in this thread, the signals for which a process is not ready while it starts: it inherits the mask.
 
-    Done anew each time, and again when multiprocessing's helper runs: starting that unblocks SIGINT and SIGTERM in
-    its thread. The helper itself inherits the rest.
+    Done again when multiprocessing's helper runs: starting that unblocks SIGINT and SIGTERM in its thread. The helper
+    itself inherits the rest.
     """
     signal.pthread_sigmask(signal.SIG_BLOCK, _UNREADY)
     resource_tracker.ensure_running()
