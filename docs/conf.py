@@ -49,14 +49,29 @@ def file_included(app: Sphinx, _path: object, page: str, source: list[str]) -> N
     page_read(app, page, source)
 
 
-def docstring_read(_app: Sphinx, what: str, _name: str, obj: object, _options: object, lines: list[str]) -> None:
+# What parts of the library ask of each other; no program needs it.
+INTERNAL = {
+    *("conditions", "has_heartbeat", "member", "members", "needs_main", "own_terms", "processes", "terms", "terms_of"),
+    *("caught_up", "mailbox", "next_after", "reset", "wants_port", "with_tree"),
+}
+INSIDE = re.compile(r"supervisor\.(core\.schedule|messaging|root|specs)\b")
+plain: dict[str, list[str]] = {}  # docstrings of properties, whose sentence may have a colon
+
+
+def skips(_app: Sphinx, _what: str, name: str, obj: object, _skip: object, _options: object) -> bool | None:
+    """Whether a member is left out; None where Sphinx decides."""
+    where = getattr(getattr(obj, "fget", obj), "__module__", None) or ""
+    return True if name in INTERNAL and INSIDE.match(where) else None
+
+
+def docstring_read(_app: Sphinx, what: str, name: str, obj: object, _options: object, lines: list[str]) -> None:
     """A docstring before napoleon reads it.
 
-    Enums list their members, a property's sentence may have a colon, and what stands indented by itself is code.
+    Enums list their members, and what stands indented by itself is code.
     """
     lines[:] = with_code(lines)
-    if what in ("attribute", "property", "data"):
-        lines.insert(0, "")
+    if what == "property" and not any(line.endswith(":") for line in lines):
+        plain[name] = list(lines)
     elif isinstance(obj, type) and issubclass(obj, enum.Enum):
         said = dict(re.findall(r"^    ([A-Z_]+) = .*?# (.*)$", inspect.getsource(obj), re.MULTILINE))
         lines += [
@@ -64,6 +79,12 @@ def docstring_read(_app: Sphinx, what: str, _name: str, obj: object, _options: o
             *(f"* ``{name}``: {said[name]}" if name in said else f"* ``{name}``" for name in obj.__members__),
             "",
         ]
+
+
+def property_read(_app: Sphinx, what: str, name: str, _obj: object, _options: object, lines: list[str]) -> None:
+    """A property's docstring after napoleon has read it, which takes what stands before a colon for its type."""
+    if what == "property":
+        lines[:] = plain.pop(name, lines)
 
 
 def with_code(lines: list[str]) -> list[str]:
@@ -81,5 +102,7 @@ def with_code(lines: list[str]) -> list[str]:
 def setup(app: Sphinx) -> None:
     """Called by Sphinx."""
     app.connect("autodoc-process-docstring", docstring_read, priority=100)
+    app.connect("autodoc-process-docstring", property_read, priority=900)
+    app.connect("autodoc-skip-member", skips)
     app.connect("source-read", page_read)
     app.connect("include-read", file_included)
