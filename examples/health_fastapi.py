@@ -6,7 +6,7 @@ uvicorn examples.health_fastapi:app
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 
 from fastapi import FastAPI, Request
 from fastapi.responses import PlainTextResponse
@@ -33,7 +33,7 @@ class Counter(Actor):
 
 
 @contextlib.asynccontextmanager
-async def lifespan(_: FastAPI) -> AsyncIterator[dict[str, Supervisor]]:
+async def lifespan(_: FastAPI) -> AsyncGenerator[dict[str, Supervisor], None]:
     """The tree of this server process; the server itself takes the signals."""
     async with Supervisor(ChildSpec(Counter), on_give_up="sigterm") as root:
         yield {"root": root}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
 import msgspec
@@ -16,7 +16,7 @@ FORM = """<!doctype html><meta charset="utf-8"><title>codesearch</title>
 
 
 @asynccontextmanager
-async def serving(index: ActorRef, port: int) -> AsyncIterator[str]:
+async def serving(index: ActorRef, port: int) -> AsyncGenerator[str, None]:
     """While inside, the index is on the web. Gives the address.
 
     Raises:
