@@ -263,7 +263,7 @@ def _check_type(what: str, annotation: Any) -> None:
     try:
         unknown = unknown_type(annotation)
         decoder_of(annotation)
-    except TypeError as error:
+    except (TypeError, NameError) as error:
         raise UsageError(f"{what} cannot travel: {error}") from None
     if unknown is not None:
         raise _NoCodec(

@@ -309,12 +309,27 @@ def _types_in(annotation: Any) -> tuple[object, ...]:
     try:
         return _described(annotation)
     except TypeError:  # it is not hashable; or msgspec does not know it, and says so again
-        return tuple(_nodes(types.type_info(annotation), set()))
+        return _describe(annotation)
 
 
 @lru_cache(maxsize=256)
 def _described(annotation: Any) -> tuple[object, ...]:
-    return tuple(_nodes(types.type_info(annotation), set()))
+    return _describe(annotation)
+
+
+def _describe(annotation: Any) -> tuple[object, ...]:
+    """A type and all types in it.
+
+    Raises:
+        TypeError: msgspec does not know one of them.
+    """
+    try:
+        return tuple(_nodes(types.type_info(annotation), set()))
+    except RecursionError:
+        raise TypeError(
+            "it contains a type without end, as the alias `type Json = list[Json] | str` is; a class may name itself: "
+            "class Node(msgspec.Struct): nodes: list[Node]; and Any takes all plain values"
+        ) from None
 
 
 def _nodes(node: object, seen: set[type]) -> Iterator[object]:

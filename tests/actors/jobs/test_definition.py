@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import threading
 
+import msgspec
 import pytest
 
 from actors import Message, UsageError, job
@@ -18,6 +19,13 @@ def lock(mutex: threading.Thread) -> None: ...
 
 
 def two_structs(item: Item | Report) -> None: ...
+
+
+class Unread(msgspec.Struct):
+    part: Missing  # noqa: F821
+
+
+def unread(item: Unread) -> None: ...
 
 
 def unannotated(item) -> int: ...
@@ -62,6 +70,7 @@ class Klass:
         (yields, "job yields has a yield"),
         (waits, "job waits is async"),
         (two_structs, "parameter 'item' of job two_structs cannot travel"),
+        (unread, "parameter 'item' of job unread cannot travel: name 'Missing' is not defined"),
         (len, "job len does not say what 'obj' is"),
     ],
 )

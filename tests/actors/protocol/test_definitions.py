@@ -7,6 +7,7 @@ import dataclasses
 import functools
 import re
 import sys
+import types
 import typing
 from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping, Sequence
 from typing import Annotated, Any, ClassVar, Generic, Literal, TypeVar, overload
@@ -576,6 +577,44 @@ def test_an_alias_of_messages():
     take.__annotations__ = {"msg": Ping, "return": names["Text"]}
     with pytest.raises(UsageError, match="but its message promises int"):
         protocol_of(type("Contradicting", (Actor,), {"take": handles(take)}))
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="there are no aliases")
+@pytest.mark.parametrize("place", ["message", "reply", "state", "job"])
+def test_an_alias_that_names_itself(place):
+    """`type Json = list[Json] | str` has no end that msgspec would find: refused with what to write, as any other."""
+    names = {}
+    exec("type Json = list[Json] | str", names)
+    json = names["Json"]
+
+    def take(self, msg):
+        return 1
+
+    def save(self):
+        return 1
+
+    def load(self, state):
+        pass
+
+    def parse(text):
+        return 1
+
+    with pytest.raises(UsageError, match=r"a type without end, as the alias .*class Node\(msgspec\.Struct\)"):
+        match place:
+            case "message":
+                fields = {"__annotations__": {"json": json}}
+                put = types.new_class("Put", (Message[int],), exec_body=lambda body: body.update(fields))
+                take.__annotations__ = {"msg": put}
+                protocol_of(type("Takes", (Actor,), {"take": handles(take)}))
+            case "reply":
+                take.__annotations__ = {"msg": types.new_class("Get", (Message[json],))}
+                protocol_of(type("Gives", (Actor,), {"take": handles(take)}))
+            case "state":
+                save.__annotations__, load.__annotations__ = {"return": json}, {"state": json}
+                protocol_of(type("Keeps", (Actor,), {"save": save, "load": load}))
+            case "job":
+                parse.__annotations__, parse.__qualname__ = {"text": json, "return": int}, "parse"
+                job(parse)
 
 
 @dataclasses.dataclass(frozen=True)
