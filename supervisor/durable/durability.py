@@ -10,11 +10,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from actors.protocol.protocol import protocol_of
 from supervisor.durable.mailbox import DurableMailbox
 from supervisor.durable.stored import StoredMailbox, go_on, until_settled
+from supervisor.mailbox.mailbox import MailboxTerms
 from supervisor.process.boxes import Boxes, LeftBox
 from supervisor.specs import AnySpec, ChildSpec, SupervisorSpec
 from supervisor.store.errors import StoreError
@@ -150,11 +151,11 @@ class Durability:
             if all(len(rows) >= window if last is None else rows[-1].seq >= last for last in begun):
                 return rows, True
 
-    def mailbox(self, path: str, spec: ChildSpec, **parts: Any) -> DurableMailbox:
+    def mailbox(self, path: str, spec: ChildSpec, terms: MailboxTerms) -> DurableMailbox:
         """The mailbox of a spec that was prepared, or was deleted and comes back with its supervisor's next life."""
         former = self._mailboxes.get(path)  # of a spec that was deleted: what was sent to it goes on
         if former is not None and path not in self._prepared:
-            mailbox = DurableMailbox(former, self.boxes, path, protocol_of(spec.actor), **parts)
+            mailbox = DurableMailbox(former, self.boxes, path, protocol_of(spec.actor), terms)
             mailbox.recover((), 0, (), complete=False)  # all that waits is read later
             return mailbox
         recovered, rows, more, left = self._prepared.pop(path)
@@ -162,7 +163,7 @@ class Durability:
             go_on(former, recovered)
         stored = former or StoredMailbox(self._store, self._name(path), recovered, self._loop, self._trouble)
         self._mailboxes[path] = stored
-        mailbox = DurableMailbox(stored, self.boxes, path, protocol_of(spec.actor), **parts)
+        mailbox = DurableMailbox(stored, self.boxes, path, protocol_of(spec.actor), terms)
         mailbox.recover(rows, recovered.waiting, left, complete=former is None and not more)
         return mailbox
 

@@ -38,7 +38,7 @@ from supervisor.durable.stored import StoredMailbox, let_go
 from supervisor.durable.transaction import Sent
 from supervisor.mailbox.intake.entry import Entry
 from supervisor.mailbox.intake.parts import MailboxParts
-from supervisor.mailbox.mailbox import Mailbox
+from supervisor.mailbox.mailbox import Mailbox, MailboxTerms
 from supervisor.observe.dead_letters import DeadLetter
 from supervisor.ports.life import Delivery
 from supervisor.process.boxes import Boxes, LeftBox, drop
@@ -60,7 +60,7 @@ class DurableMailbox(Mailbox):
         boxes: the black boxes of its lives.
         path: as of `Mailbox`.
         protocol: as of `Mailbox`.
-        parts: as of `Mailbox`.
+        terms: as of `Mailbox`.
 
     Attributes:
         stored: as above.
@@ -70,12 +70,14 @@ class DurableMailbox(Mailbox):
     intake: DurableIntake
     bulk: DurableBulk
 
-    def __init__(self, stored: StoredMailbox, boxes: Boxes, path: str, protocol: ActorProtocol, **parts: Any) -> None:
+    def __init__(
+        self, stored: StoredMailbox, boxes: Boxes, path: str, protocol: ActorProtocol, terms: MailboxTerms
+    ) -> None:
         self.stored = stored
         self._boxes = boxes
         self._once = frozenset(row.index for cls, row in protocol.handlers.items() if cls.at_most_once)
         stored.noted = self._once
-        super().__init__(path, protocol, **parts)
+        super().__init__(path, protocol, terms)
         self.consumers.most_ahead = 0  # what is given is noted, and never taken back
         self._delayed = Delayed(stored, self.home.loop, self.intake.entered_by_itself)
         self._type_name = "" if protocol.state is None else getattr(protocol.state.kept, "__qualname__", "")

@@ -13,10 +13,12 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from functools import partial
 from heapq import merge
 from typing import TYPE_CHECKING, Any, ClassVar, cast
+
+import msgspec
 
 from actors.errors import ActorCrashed, ActorStopped, AskTimeout
 from actors.exits import ExitReport
@@ -58,12 +60,14 @@ if TYPE_CHECKING:
     from supervisor.store.writes import ScheduleRan
 
 
-class Mailbox:
-    """The messages of one actor, or of one pool.
+def _stopped() -> Fate:
+    return Fate.ACTOR_STOPPED
 
-    Args:
-        path: the actor's path.
-        protocol: what it handles.
+
+class MailboxTerms(msgspec.Struct, frozen=True, kw_only=True):
+    """What a mailbox keeps to, and whom it tells.
+
+    Attributes:
         capacity: how many messages may wait.
         capacity_bytes: how many bytes of messages may wait, None without a bound.
         overflow: what happens to one message more.
@@ -76,6 +80,29 @@ class Mailbox:
         resolve: makes a ref of a path that arrives in a message or a reply.
         stop_reason: the fate of messages when the actor stops now.
         clock: seconds, of deadlines; all processes share it.
+    """
+
+    capacity: int
+    capacity_bytes: int | None
+    overflow: Overflow
+    max_message_bytes: int
+    max_deliveries: int
+    members: tuple[str, ...]
+    most_descriptors: int = UNBOUNDED
+    router: Router
+    on_dead_letter: Callable[[DeadLetter], None]
+    resolve: Callable[[str], ActorRef]
+    stop_reason: Callable[[], Fate] = _stopped
+    clock: Callable[[], float] = time.monotonic
+
+
+class Mailbox:
+    """The messages of one actor, or of one pool.
+
+    Args:
+        path: the actor's path.
+        protocol: what it handles.
+        terms: what it keeps to, and whom it tells.
 
     Attributes:
         durable: whether it is kept over the death of the daemon, a `DurableMailbox`.
@@ -96,52 +123,35 @@ class Mailbox:
     intake: Intake
     bulk: Bulk
 
-    def __init__(
-        self,
-        path: str,
-        protocol: ActorProtocol,
-        *,
-        capacity: int,
-        capacity_bytes: int | None,
-        overflow: Overflow,
-        max_message_bytes: int,
-        max_deliveries: int,
-        members: Sequence[str],
-        most_descriptors: int = UNBOUNDED,
-        router: Router,
-        on_dead_letter: Callable[[DeadLetter], None],
-        resolve: Callable[[str], ActorRef],
-        stop_reason: Callable[[], Fate] = lambda: Fate.ACTOR_STOPPED,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
+    def __init__(self, path: str, protocol: ActorProtocol, terms: MailboxTerms) -> None:
         self.path = path
         self.protocol = protocol
         self.home = Home()
         self.begun = False
         self.classes = self._read_classes()
-        self._stop_reason = stop_reason
+        self._stop_reason = terms.stop_reason
         self.watched: dict[tuple[str, str], Mailbox] = {}
         self._watchers: dict[object, Callable[[Terminated], None]] = {}
         self._last_report: ExitReport | None = None
         concurrency, loop = protocol.actor.concurrency, self.home.loop
         self.counted = Counted()
-        self._numbers, weighed = self._new_numbers(), capacity_bytes is not None
+        self._numbers, weighed = self._new_numbers(), terms.capacity_bytes is not None
         new_queue = partial(
             MessageQueue,
             self.classes,
-            max_deliveries,
+            terms.max_deliveries,
             self._numbers,
             weighed=weighed,
-            most_descriptors=most_descriptors,
+            most_descriptors=terms.most_descriptors,
         )
-        self.consumers = Consumers(router, new_queue, concurrency, clock)
-        for member in members:
+        self.consumers = Consumers(terms.router, new_queue, concurrency, terms.clock)
+        for member in terms.members:
             self.consumers.add(member)
-        self.capacity = Capacity(self.consumers, capacity, capacity_bytes, loop, clock)
-        decode = partial(decode_bound, resolve, protocol.decode)
-        self._settlement = self._make_settlement(decode, on_dead_letter)
+        self.capacity = Capacity(self.consumers, terms.capacity, terms.capacity_bytes, loop, terms.clock)
+        decode = partial(decode_bound, terms.resolve, protocol.decode)
+        self._settlement = self._make_settlement(decode, terms.on_dead_letter)
         # what is in flight cannot be dropped any more
-        window = WINDOW if overflow is not Overflow.DROP_OLDEST else max(1, min(WINDOW, capacity // 2))
+        window = WINDOW if terms.overflow is not Overflow.DROP_OLDEST else max(1, min(WINDOW, terms.capacity // 2))
         self.dispatcher = Dispatcher(
             self.consumers, self.capacity, self._settlement, self.home, concurrency=concurrency, window=window
         )
@@ -152,24 +162,24 @@ class Mailbox:
             settlement=self._settlement,
             dispatcher=self.dispatcher,
             depth=lambda: self.depth,
-            clock=clock,
+            clock=terms.clock,
         )
         self.job_times = JobTimes(loop, self.consumers)
-        self._deadlines = Deadlines(loop, clock, self._settlement.askers, self.unanswered.expire)
+        self._deadlines = Deadlines(loop, terms.clock, self._settlement.askers, self.unanswered.expire)
         self._make_ways_in(
             MailboxParts(
                 path=path,
                 protocol=protocol,
                 classes=self.classes,
                 home=self.home,
-                admission=Admission(path, protocol, max_message_bytes, router, self.classes),
+                admission=Admission(path, protocol, terms.max_message_bytes, terms.router, self.classes),
                 consumers=self.consumers,
                 capacity=self.capacity,
-                overflow=overflow,
+                overflow=terms.overflow,
                 settlement=self._settlement,
                 dispatcher=self.dispatcher,
                 deadlines=self._deadlines,
-                resolve=resolve,
+                resolve=terms.resolve,
             )
         )
 

@@ -5,8 +5,6 @@ Runs on the loop's thread.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
 from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
 
@@ -14,7 +12,7 @@ from actors.jobs.jobs import Jobs
 from actors.lazy import LazyModule
 from actors.protocol.protocol import protocol_of
 from supervisor.core.delivery.routing import Router
-from supervisor.mailbox.mailbox import Mailbox
+from supervisor.mailbox.mailbox import Mailbox, MailboxTerms
 from supervisor.messaging.tree_context import TreeContext
 from supervisor.specs import AnySpec, ChildSpec, SupervisorSpec
 from supervisor.system.descriptor_limit import ahead_of
@@ -72,10 +70,7 @@ class ChildFactory:
         registry, reports = self._tree.registry, self._tree.reports
         mailbox = registry.get(path)
         if mailbox is None:
-            make: Callable[..., Mailbox] = partial(Mailbox, path, protocol_of(spec.actor))
-            if spec.durable and self._tree.durability is not None:
-                make = partial(self._tree.durability.mailbox, path, spec)
-            mailbox = make(
+            terms = MailboxTerms(
                 capacity=spec.mailbox,
                 capacity_bytes=spec.mailbox_bytes,
                 overflow=spec.overflow,
@@ -89,7 +84,10 @@ class ChildFactory:
                 stop_reason=lambda: self._tree.stop_reason,
                 clock=self._tree.clock.monotonic,
             )
-            if not spec.durable:
+            if spec.durable and self._tree.durability is not None:
+                mailbox = self._tree.durability.mailbox(path, spec, terms)
+            else:
+                mailbox = Mailbox(path, protocol_of(spec.actor), terms)
                 mailbox.intake.share(self._tree.shared)
             registry.add(path, mailbox)
         return mailbox

@@ -18,7 +18,7 @@ from supervisor.core.delivery.fates import Fate
 from supervisor.core.delivery.routing import Router
 from supervisor.core.health.lifetime_limits import TOO_LOW
 from supervisor.core.terms import Routing
-from supervisor.mailbox.mailbox import Mailbox
+from supervisor.mailbox.mailbox import Mailbox, MailboxTerms
 from supervisor.messaging.refs import MailboxRef
 from supervisor.observe.dead_letters import DeadLetter, DeadReason
 from supervisor.observe.happenings import HandlerSlow, HealthChanged
@@ -88,15 +88,17 @@ def mailbox(letters, *, overflow=Overflow.WAIT, capacity=100):
     return Mailbox(
         "/root/a",
         protocol_of(Sample),
-        capacity=capacity,
-        capacity_bytes=None,
-        overflow=overflow,
-        max_message_bytes=1000,
-        max_deliveries=2,
-        members=("a",),
-        router=Router(Routing.LEAST_LOADED, ""),
-        on_dead_letter=letters.append,
-        resolve=UnboundRef,
+        MailboxTerms(
+            capacity=capacity,
+            capacity_bytes=None,
+            overflow=overflow,
+            max_message_bytes=1000,
+            max_deliveries=2,
+            members=("a",),
+            router=Router(Routing.LEAST_LOADED, ""),
+            on_dead_letter=letters.append,
+            resolve=UnboundRef,
+        ),
     )
 
 

@@ -39,7 +39,7 @@ from supervisor.core.delivery.routing import Router
 from supervisor.core.rules.down import Down
 from supervisor.core.terms import Routing
 from supervisor.mailbox import consumers
-from supervisor.mailbox.mailbox import Mailbox
+from supervisor.mailbox.mailbox import Mailbox, MailboxTerms
 from supervisor.messaging.refs import MailboxRef
 from supervisor.observe.dead_letters import DeadReason
 from supervisor.specs import ChildSpec
@@ -75,15 +75,17 @@ class Box:
         self.mailbox = Mailbox(
             "/root/a",
             protocol_of(Sums),
-            capacity=capacity,
-            max_deliveries=2,
-            capacity_bytes=None,
-            overflow=overflow,
-            max_message_bytes=10_000,
-            members=members,
-            router=Router(routing, key),
-            on_dead_letter=self.letters.append,
-            resolve=UnboundRef,
+            MailboxTerms(
+                capacity=capacity,
+                max_deliveries=2,
+                capacity_bytes=None,
+                overflow=overflow,
+                max_message_bytes=10_000,
+                members=members,
+                router=Router(routing, key),
+                on_dead_letter=self.letters.append,
+                resolve=UnboundRef,
+            ),
         )
         self.ref = MailboxRef(self.mailbox)
         self.number = 0

@@ -22,7 +22,7 @@ from supervisor.core.rules.down import Down
 from supervisor.core.terms import Routing
 from supervisor.mailbox.intake.entry import Dropped, Entry, Patience, Taken, Wait
 from supervisor.mailbox.intake.intake import SMALL
-from supervisor.mailbox.mailbox import Mailbox
+from supervisor.mailbox.mailbox import Mailbox, MailboxTerms
 from supervisor.messaging.refs import MailboxRef
 from supervisor.specs import Overflow
 from tests.support.scripted import LoneLife
@@ -53,15 +53,17 @@ class Box:
         self.mailbox = Mailbox(
             "/root/a",
             protocol_of(Reader),
-            capacity=capacity,
-            capacity_bytes=None,
-            overflow=overflow,
-            max_message_bytes=10_000,
-            max_deliveries=2,
-            members=("a",),
-            router=Router(Routing.LEAST_LOADED, ""),
-            on_dead_letter=self.letters.append,
-            resolve=UnboundRef,
+            MailboxTerms(
+                capacity=capacity,
+                capacity_bytes=None,
+                overflow=overflow,
+                max_message_bytes=10_000,
+                max_deliveries=2,
+                members=("a",),
+                router=Router(Routing.LEAST_LOADED, ""),
+                on_dead_letter=self.letters.append,
+                resolve=UnboundRef,
+            ),
         )
         self.intake = self.mailbox.intake
         self.ref = MailboxRef(self.mailbox)
