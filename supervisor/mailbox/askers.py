@@ -199,9 +199,15 @@ class _Failure:
 
 
 class PendingFeed:
-    """A task of the daemon that feeds a handler and awaits its reply."""
+    """A task of the daemon that feeds a handler and awaits its reply.
 
-    def __init__(self, decode: Callable[[msgspec.Raw], Any]) -> None:
+    Args:
+        decode: of the reply.
+        follows: what the items follow, for the error of one that cannot be sent.
+    """
+
+    def __init__(self, decode: Callable[[msgspec.Raw], Any], follows: str) -> None:
+        self._follows = follows
         self.reply: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self._decode = decode
         self._wanted = 0
@@ -244,7 +250,7 @@ class PendingFeed:
             try:
                 data, attachments = encode_sharing(item, codec.encode) if codec.shares else (codec.encode(item), ())
             except UsageError as error:
-                raise UsageError(f"an item of the feed cannot be sent: {error}") from None
+                raise UsageError(f"an item of the feed cannot be sent: {error}; it follows {self._follows}") from None
             while self._wanted <= 0:
                 self._news.clear()
                 await self._news.wait()

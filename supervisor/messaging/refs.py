@@ -124,7 +124,7 @@ class MailboxRef(ActorRef):
                 f"Nothing was sent"
             )
         handler = admitted.handler
-        asker = PendingFeed(mailbox.intake.reader_of(handler.reply))
+        asker = PendingFeed(mailbox.intake.reader_of(handler.reply), f"{name_of(message)} to {self.path}")
         seq = await self._enter(FEED, admitted, asker)
         follow = mailbox.dispatcher.follow
         feeding = asyncio.create_task(
