@@ -60,8 +60,12 @@ class Context(Protocol):
         """Its full name, `/root/indexer`."""
 
     @property
+    def life(self) -> int:
+        """The number of this life, from 1: as in events, reports and log lines."""
+
+    @property
     def incarnation(self) -> int:
-        """The number of this life, from 1."""
+        """The same as `life`."""
 
     @property
     def ref(self) -> ActorRef:
@@ -127,8 +131,7 @@ class Context(Protocol):
 
         Args:
             if_idle: only if no message waits then, for an actor that is started on demand. A message that arrives
-                while the
-                process exits is not lost: the next life starts at once and handles it.
+                while the process exits is not lost: the next life starts at once and handles it.
         """
 
 

@@ -123,7 +123,7 @@ class Puppet(Actor):
 
     def on_start(self) -> None:
         """Fail, if this life has to."""
-        if self.context.incarnation <= self._bad_starts:
+        if self.context.life <= self._bad_starts:
             _do(self._how)
 
     def on_stop(self, reason: ExitReason) -> None:
@@ -141,7 +141,7 @@ class Puppet(Actor):
     def incarnation(self, msg: Incarnation) -> int:
         """See `Incarnation`."""
         del msg
-        return self.context.incarnation
+        return self.context.life
 
     @handles
     def raise_(self, msg: Raise) -> None:

@@ -49,7 +49,7 @@ class ActorContext:
         time_limit: TimeLimit,
     ) -> None:
         self.path = start.path
-        self.incarnation = start.life
+        self.life = start.life
         self._address = start.address or start.path
         self._siblings = self._address.rpartition("/")[0]
         self.name = start.path.removeprefix(f"{self._siblings}/")
@@ -62,6 +62,11 @@ class ActorContext:
         self._timers = timers
         self._leaving = leaving
         self._extend: Callable[[float], None] = time_limit.extend
+
+    @property
+    def incarnation(self) -> int:
+        """See `Context.incarnation`."""
+        return self.life
 
     @property
     def ref(self) -> ActorRef:

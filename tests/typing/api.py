@@ -49,6 +49,7 @@ class Indexer(Actor):
         self.db = db
 
     def on_start(self) -> None:
+        assert_type(self.context.life, int)
         assert_type(self.context.incarnation, int)
         assert_type(self.context.ref, ActorRef)
         self.context.every(1.0, Tokenise("a"))
