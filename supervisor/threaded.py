@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from types import TracebackType
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 
 class Tree(AbstractAsyncContextManager["Tree"], Protocol):
@@ -56,6 +57,47 @@ class InThread(AbstractContextManager[T]):
         error.add_note(f"Meanwhile the tree has ended with {type(failure).__name__}: {failure}")
 
 
+class _Thread(Protocol):
+    @property
+    def ident(self) -> int | None:
+        """None before it is started."""
+
+    def start(self) -> None:
+        """Run it."""
+
+    def join(self) -> None:
+        """Wait for its end."""
+
+
+class _BesideGreenlets:
+    """A real thread where gevent has patched threads; those that the tree starts are greenlets of this one.
+
+    Of all greenlets of a thread only one can run an event loop.
+    """
+
+    def __init__(self, run: Callable[[], None]) -> None:
+        from gevent.threadpool import ThreadPool  # noqa: PLC0415 - it has patched this process, so it is there
+
+        self.ident: int | None = None
+        self._run = run
+        self._pool: Any = ThreadPool(1)
+
+    def start(self) -> None:
+        self._running = self._pool.spawn(self._run)
+        self.ident = id(self._running)
+
+    def join(self) -> None:
+        self._running.wait()
+        self._pool.kill()
+
+
+def _thread_for(run: Callable[[], None]) -> _Thread:
+    monkey: Any = sys.modules.get("gevent.monkey")
+    if monkey is not None and monkey.is_module_patched("threading"):
+        return _BesideGreenlets(run)
+    return threading.Thread(target=run, name="actors-tree", daemon=True)
+
+
 class _Life:
     def __init__(self, root: Tree, over: asyncio.Event) -> None:
         self.entered: Future[None] = Future()
@@ -64,7 +106,7 @@ class _Life:
         self._over = over
         self._loop: asyncio.AbstractEventLoop | None = None
         self._up = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="actors-tree", daemon=True)
+        self._thread = _thread_for(self._run)
 
     # ---- in the thread that entered
 

@@ -139,6 +139,33 @@ def test_gevent_that_has_patched_everything(tmp_path):
     assert "SCENARIO WORKED" in run(tmp_path, sys.executable, "main.py")
 
 
+IN_GREENLETS = """
+import gevent.monkey
+gevent.monkey.patch_all()
+import gevent
+import shop
+from supervisor import ChildSpec, Supervisor
+
+def one():
+    with Supervisor.in_thread(ChildSpec(shop.Sync)) as root:
+        calls = [gevent.spawn(root["sync"].call, shop.Pid()) for _ in range(10)]
+        gevent.joinall(calls, raise_error=True)
+        return {call.value for call in calls}
+
+if __name__ == "__main__":
+    trees = [gevent.spawn(one) for _ in range(2)]
+    gevent.joinall(trees, raise_error=True)
+    print("ACTORS", len(trees[0].value | trees[1].value))
+"""
+
+
+@pytest.mark.crossing("gevent")
+def test_two_trees_and_calls_from_many_greenlets(tmp_path):
+    """Each tree has a real thread."""
+    write(tmp_path, main=IN_GREENLETS)
+    assert "ACTORS 2" in run(tmp_path, sys.executable, "main.py")
+
+
 @pytest.mark.crossing("gevent")
 def test_gevent_that_has_not_patched_threads(tmp_path):
     """It is refused, with the remedy."""

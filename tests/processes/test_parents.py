@@ -18,6 +18,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = """
 import asyncio
 import multiprocessing
+import multiprocessing.context
 import multiprocessing.process
 import sys
 from actors import Actor, Jobs, Message, handles, job
@@ -66,6 +67,13 @@ def foreign():
     config["authkey"] = Foreign(config["authkey"])
     worker()
 
+class Own(multiprocessing.context.SpawnContext):
+    _name = "own"  # as loky's: a new process does not know it
+
+def own_start_method():
+    multiprocessing.context._default_context._actual_context = Own()
+    worker()
+
 def daemonic(start, target=worker, *args):
     process = multiprocessing.get_context(start).Process(target=target, args=args, daemon=True)
     process.start()
@@ -110,6 +118,7 @@ if __name__ == "__main__":
         'daemonic("spawn", worker, Mine(1))',
         'daemonic("fork", foreign)',
         "manager()",
+        "own_start_method()",
     ],
 )
 def test_a_tree_of_actors_of_the_script(call, tmp_path):

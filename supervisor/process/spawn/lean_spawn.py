@@ -18,7 +18,15 @@ import os
 import signal
 import sys
 from collections.abc import Callable
-from multiprocessing import get_start_method, popen_spawn_posix, reduction, resource_tracker, spawn, util
+from multiprocessing import (
+    get_all_start_methods,
+    get_start_method,
+    popen_spawn_posix,
+    reduction,
+    resource_tracker,
+    spawn,
+    util,
+)
 from multiprocessing.context import SpawnProcess, set_spawning_popen
 from multiprocessing.process import (  # type: ignore[attr-defined]  # typeshed
     ORIGINAL_DIR,
@@ -67,11 +75,17 @@ def _preparation(name: str) -> dict[str, Any]:
         "sys_path": [place or ORIGINAL_DIR or "" for place in sys.path],
         "sys_argv": sys.argv,
         "orig_dir": ORIGINAL_DIR,
-        "start_method": get_start_method(),
+        "start_method": _start_method(),
     }
     if util._logger is not None:  # type: ignore[attr-defined]  # noqa: SLF001
         told["log_level"] = util.get_logger().getEffectiveLevel()
     return told
+
+
+def _start_method() -> str:
+    """That of this process; another library's own, which a new process does not know, is told as spawn."""
+    method = get_start_method()
+    return method if method in get_all_start_methods() else "spawn"
 
 
 def _tools_add() -> bool:
