@@ -12,7 +12,8 @@ from os.path import dirname, realpath
 from typing import Final
 
 _HERE: Final = dirname(dirname(realpath(__file__)))  # noqa: PTH120 - every import of the package pays for this
-_STANDARD: Final = dirname(os.__file__) + os.sep  # noqa: PTH120 - as above
+STANDARD_LIBRARY: Final = dirname(getattr(os, "__file__", "")) + os.sep  # noqa: PTH120 - as above
+"""Its folder; the root where the library is frozen into the program, so that `os` has no file."""
 
 
 def shadow_of(name: str) -> str | None:
@@ -35,7 +36,7 @@ def found_first() -> str | None:
             continue
         spec = PathFinder.find_spec(name, sys.path)
         file = None if spec is None else spec.origin
-        if file is not None and realpath(file) != realpath(loaded) and not file.startswith(_STANDARD):
+        if file is not None and realpath(file) != realpath(loaded) and not file.startswith(STANDARD_LIBRARY):
             return f"{file} in place of the {name} that this daemon has"
     return None
 

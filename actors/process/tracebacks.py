@@ -101,7 +101,7 @@ def _with_remedy(error: BaseException, words: str) -> str:
 
 
 def _is_ours(file: str) -> bool:
-    return file.startswith((*_OURS, _FROZEN)) or file == importlib.__file__
+    return file.startswith((*_OURS, _FROZEN)) or file == importlib.import_module.__code__.co_filename
 
 
 def printable(text: str) -> str:

@@ -30,7 +30,7 @@ from supervisor.core.tree import events as happened
 from supervisor.core.tree.commands import ReportExit
 from supervisor.kinds.lone_child import LoneChild, Post
 from supervisor.messaging.tree_context import TreeContext
-from supervisor.monitors.examination import LIBRARIES
+from supervisor.shadowing import STANDARD_LIBRARY
 from supervisor.specs import TaskSpec
 
 LAST_CHANCE: Final = 0.1  # seconds for a task to end after its last cancellation
@@ -170,7 +170,7 @@ class _TaskLife:
     @property
     def place(self) -> str:
         """Where it waits, `connect (shop/db.py:12)`: in its own code if there is any; empty when it does not wait."""
-        return waiting_place("".join(reversed([*_awaiting(self._coroutine)])), LIBRARIES)
+        return waiting_place("".join(reversed([*_awaiting(self._coroutine)])), STANDARD_LIBRARY)
 
     async def _run(self) -> None:
         """Call the function and await what it returns. Its exceptions stay in here: as text, without their frames."""

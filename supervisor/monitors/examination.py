@@ -8,18 +8,16 @@ Runs on the loop's thread.
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Callable
 from typing import Final
 
 from supervisor.core.health.stacks import of_the_actor, waiting_place, without_their_start
 from supervisor.ports.life import Inspection
+from supervisor.shadowing import STANDARD_LIBRARY
 
 PATIENCE: Final = 0.3  # seconds that it has to write its stacks
 HEARTBEAT_TIME: Final = 0.15  # seconds of them that its heartbeat thread has, if it has one
 POLL: Final = 0.02  # seconds between two looks at what it has written
-
-LIBRARIES: Final = f"{os.path.dirname(os.__file__)}/"  # noqa: PTH120 - as it stands in stacks
 
 
 class Examination:
@@ -83,5 +81,5 @@ class Examination:
             self._timer = self._loop.call_later(POLL, self._look, text)
             return
         self.stacks = without_their_start(of_the_actor(text)) or None
-        self.place = waiting_place(text, LIBRARIES)
+        self.place = waiting_place(text, STANDARD_LIBRARY)
         self._then()

@@ -46,6 +46,25 @@ if __name__ == "__main__":
 STAYS = DAEMON.replace("        shutil.rmtree(folder)\n", "")  # its working directory is there to the end
 
 
+FAILS = """
+class Fail(Message[None]):
+    pass
+
+class Echo(Actor):
+    @handles
+    def fail(self, msg: Fail) -> None:
+        raise LookupError("no such thing")
+"""
+ASKS = """
+        print(*await asyncio.gather(root["echo"].ask(Fail()), return_exceptions=True), flush=True)
+        pid ="""
+FROZEN = """
+import importlib, os
+for module in importlib, os:
+    module.__dict__.pop("__file__", None)
+""" + STAYS.replace("class Echo(Actor):\n", FAILS).replace("        pid =", ASKS)
+
+
 def run(tmp_path, *runner: str, source: str = DAEMON, name: str = "daemon.py") -> str:
     """What the daemon writes, started as `python RUNNER daemon.py`."""
     script = tmp_path / name
@@ -77,6 +96,13 @@ def test_an_actor_of_the_main_module_comes_back(tmp_path, runner):
 def test_file_names_of_any_bytes(tmp_path, name):
     """The script's name reaches the processes of its actors as it is."""
     assert "BACK True" in (said := run(tmp_path, source=STAYS, name=name)), said
+
+
+def test_where_python_itself_is_frozen(tmp_path):
+    """As cx_Freeze does it: `os` and `importlib` have no file."""
+    said = run(tmp_path, source=FROZEN)
+    assert "BACK True" in said, said
+    assert "LookupError: no such thing" in said.splitlines()[0], said
 
 
 def test_where_bytes_are_not_compared_with_text(tmp_path):

@@ -31,7 +31,7 @@ from supervisor.system.signals import until_signalled
 
 _ON_THE_WAY: Final = (
     __file__,
-    importlib.__file__,
+    importlib.import_module.__code__.co_filename,
     "<frozen importlib._bootstrap>",
     "<frozen importlib._bootstrap_external>",
 )

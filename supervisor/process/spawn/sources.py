@@ -14,9 +14,10 @@ import sys
 from importlib.machinery import all_suffixes
 from typing import Final
 
+from supervisor.shadowing import STANDARD_LIBRARY
+
 _OURS: Final = frozenset({"actors", "supervisor"})
 _LIBRARIES: Final = ("site-packages", "dist-packages")
-_STANDARD: Final = os.path.dirname(os.__file__) + os.sep
 _SUFFIXES: Final = ("", *all_suffixes())
 
 Stamp = tuple[int, int, int]  # of a file: mtime, size, inode; of a folder no more than that it is one
@@ -127,7 +128,7 @@ def _path_of(package: str) -> tuple[str, ...]:
 
 
 def _in_library(file: str) -> bool:
-    return file.startswith(_STANDARD) or any(folder in file for folder in _LIBRARIES)
+    return file.startswith(STANDARD_LIBRARY) or any(folder in file for folder in _LIBRARIES)
 
 
 def _stamp(file: str) -> Stamp | None:
