@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = [pytest.mark.processes, pytest.mark.timeout(600), pytest.mark.crossing("pyinstaller")]
+pytestmark = [pytest.mark.processes, pytest.mark.timeout(600)]
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -48,13 +48,30 @@ if __name__ == "__main__":
 """
 
 
-@pytest.fixture(scope="module", params=["--onedir", "--onefile"])
+PYINSTALLER = ("PyInstaller", "--log-level", "ERROR", "--paths", str(ROOT), "app.py")
+PACKAGES = "actors,supervisor,structlog,msgspec"
+CX_FREEZE = ("cx_Freeze", "build", "--silent", "--script", "app.py", "--build-exe", "dist", "--packages", PACKAGES)
+
+
+def frozen(tool, command, place):
+    return pytest.param((command, place), id=f"{tool} {command[-1]}", marks=pytest.mark.crossing(tool))
+
+
+@pytest.fixture(
+    scope="module",
+    params=[
+        frozen("pyinstaller", (*PYINSTALLER, "--onedir"), "dist/app/app"),
+        frozen("pyinstaller", (*PYINSTALLER, "--onefile"), "dist/app"),
+        frozen("cx_Freeze", CX_FREEZE, "dist/app"),
+    ],
+)
 def program(request, tmp_path_factory):
     folder = tmp_path_factory.mktemp("frozen")
     (folder / "app.py").write_text(PROGRAM)
-    build = [sys.executable, "-m", "PyInstaller", "--log-level", "ERROR", request.param, "--paths", str(ROOT), "app.py"]
-    subprocess.run(build, cwd=folder, check=True, timeout=500)
-    return folder / "dist" / ("app/app" if request.param == "--onedir" else "app")
+    command, place = request.param
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    subprocess.run([sys.executable, "-m", *command], cwd=folder, env=env, check=True, timeout=500)
+    return folder / place
 
 
 def run(program, folder, support):
@@ -75,5 +92,5 @@ def test_without_freeze_support(program, tmp_path):
     """The program says so and ends; it is started for its actor and the resource tracker, and not by those again."""
     done, starts = run(program, tmp_path, "no")
     assert "call multiprocessing.freeze_support() first" in done.stderr
-    assert 1 == done.returncode
+    assert 0 != done.returncode
     assert starts <= 4

@@ -155,10 +155,10 @@ def _no_python(end: LifeEnd, code: int) -> str:
     """Why a program that should have been a Python has exited."""
     if end.found_first is not None:
         return f"it imported {end.found_first}; rename that file, or put its directory at the end of sys.path"
-    if code == 255:  # multiprocessing's word for a failed exec
+    if code == 255:  # multiprocessing's word for a failed exec, and cx_Freeze's for an error
         return (
             "what multiprocessing executes could not be executed; it is not a program, or the environment is larger "
-            "than the system passes on (ARG_MAX)"
+            "than the system passes on (ARG_MAX); or it is a frozen program, and its standard error says why"
         )
     return (
         "what multiprocessing executes may be no Python (see multiprocessing.set_executable), one that cannot start, "

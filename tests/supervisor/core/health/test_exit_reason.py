@@ -42,7 +42,7 @@ NO_PYTHON = (
 )
 NOT_EXECUTED = (
     "what multiprocessing executes could not be executed; it is not a program, or the environment is larger than the "
-    "system passes on (ARG_MAX)"
+    "system passes on (ARG_MAX); or it is a frozen program, and its standard error says why"
 )
 DUMP = 'Current thread 0x00007f0000000000 (most recent call first):\n  File "/srv/shop/other.py", line 1 in look\n'
 
