@@ -81,8 +81,8 @@ class Unanswered:
             doing: what each member did.
         """
         holding = None if held is None else self._consumers.holding(held[0])
-        served = self._consumers.served
-        lives = served if held is None or holding is None else {held[0]: holding}
+        there = self._consumers.served or self._consumers.leaving
+        lives = there if held is None or holding is None else {held[0]: holding}
         seen = [doing[name] for name in lives]
         started = held is not None and holding is not None and held[1] <= seen[0].begun
         busy = min((one for one in seen if one.active), key=lambda one: one.since, default=None)
@@ -93,6 +93,7 @@ class Unanswered:
             handler=None if busy is None else self._class_name(busy.handler),
             running=None if busy is None or len(busy.active) > 1 else self._clock() - busy.since / 1e9,
             down=not lives,
+            leaving=held is None and not self._consumers.served,
             staying=bool(lives) and all(life.said_farewell for life in lives.values()),
             others=self._depth() - (held is not None),
         )

@@ -57,6 +57,7 @@ def facts_of(node: ChildSnapshot | SupervisorSnapshot, engine: Engine, history: 
         senders=len(child.mailbox.capacity.line) if isinstance(child, ActorChild) else 0,
         waits_for=_first_starting(engine) if node.state is ChildState.STOPPED else None,
         awaits="" if isinstance(node, SupervisorSnapshot) else node.awaits,
+        drains=engine.tree.registry.drained(node.path),
         runs_jobs=isinstance(child, ActorChild) and issubclass(child.spec.actor, Jobs),
         unstored=_unstored(child.mailbox) if isinstance(child, ActorChild) else "",
     )

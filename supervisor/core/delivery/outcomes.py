@@ -126,7 +126,8 @@ class Held(msgspec.Struct, frozen=True):
         finished: whether it has returned.
         handler: name of the message class whose handler has run longest; None when none runs.
         running: for how many seconds; None when several run and the ask's is one of them, or would be next.
-        down: whether the actor has no process to serve it.
+        down: whether the actor has no process.
+        leaving: whether the ask waits, and its process was asked to stop and has not ended.
         staying: whether its code has ended, and its process is still there.
         others: how many other messages wait or are being handled.
     """
@@ -136,6 +137,7 @@ class Held(msgspec.Struct, frozen=True):
     handler: str | None
     running: float | None
     down: bool
+    leaving: bool
     staying: bool
     others: int
 
@@ -161,6 +163,9 @@ def unanswered(path: str, name: str, timeout: float | None, held: Held) -> AskTi
         how = "whether it has begun is not known here at once"
     elif held.down:
         how = "it has not begun: the actor has no running process"
+    elif held.leaving:
+        still = "" if held.handler is None else f", and still handles {held.handler}{lasts}"
+        how = f"it has not begun: the actor's process was asked to stop{still}"
     elif held.handler is None:
         how = "it has not begun, and the actor handles no other: root.health() says whether its process is stopped"
     else:

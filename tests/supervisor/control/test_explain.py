@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from supervisor import Backoff, ChildSpec, CommandSpec, Intensity, Routing, Supervisor, SupervisorSpec
@@ -160,3 +162,15 @@ async def test_what_a_program_wrote_last(tmp_path):
         assert "waiting" == verdict
         assert "(crashed: exit code 3, and wrote last: cannot bind port 80): permanent children" in sentence
         operations.close()
+
+
+async def test_a_drain_that_has_messages_left_is_told():
+    """Of the actor that holds it up, and not of one that only waits for the stop."""
+    async with tree(child("a"), child("b")) as root:
+        await root["a"].tell(Block("x"))
+        drain = asyncio.create_task(root.drain(timeout=60))
+        await until(lambda: root._tree.registry.drained("/root/a"))
+        found = await everything(root)
+        assert ["/root/a"] == list(found)
+        assert found["/root/a"].startswith("/root/a drains, and has 1 message left: it takes no new messages (drain); ")
+        drain.cancel()

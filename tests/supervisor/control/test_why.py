@@ -401,6 +401,18 @@ TABLE = {
         "/root/a has not been started yet: its supervisor starts one child after the other, and /root/b is ",
         "not ready yet; see: actorctl why /root/b.",
     ),
+    "drains": (
+        facts(actor(handling="Add", handling_for=40.0, mailbox=3, health=Health.BUSY), drains=True),
+        Verdict.STOPPING,
+        "/root/a drains, and has 3 messages left; it has been handling Add for 40 s: it takes no new messages ",
+        "(drain); it is stopped when none is left, or when the time of the drain is over; see where it is: ",
+        "actorctl stacks /root/a.",
+    ),
+    "drains, and has nothing left": (
+        facts(actor(), drains=True),
+        Verdict.HEALTHY,
+        "it is idle, none waits",
+    ),
     "stopping": (
         facts(actor(state=ChildState.STOPPING, handling="Add", handling_for=4.0), stopping_ago=3.0),
         Verdict.STOPPING,

@@ -458,6 +458,10 @@ async def test_an_ask_that_times_out_says_how_far_it_came(box):
     done = "it has been handled, and the reply is on its way"
     assert (True, done) == await told(Progress(6, frozenset(), hour_ago, 0))
     assert (True, "it is being handled") == await told(Progress(8, frozenset({7, 8}), hour_ago, 0))
+    life.doing = Progress(8, frozenset({8}), hour_ago, 1)
+    box.mailbox.consumers.disconnect("a")
+    _, text = await told()
+    assert re.match(r"it has not begun: the actor's process was asked to stop, and still handles Try, for 3600\.", text)
 
 
 async def test_an_ask_that_times_out_while_its_life_has_ended_and_its_process_stays(box):

@@ -90,6 +90,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
         senders: how many senders wait for room in its mailbox.
         waits_for: path of the sibling that starts before it, None when there is none.
         awaits: what it waits for before it is ready, in words; empty where it is not known.
+        drains: whether it is in a part of the tree that drains.
         runs_jobs: whether it is one of the processes for jobs.
         unstored: why its store does not take what it is sent, or has handled; empty where it does, or there is none.
     """
@@ -110,5 +111,6 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     senders: int = 0
     waits_for: str | None = None
     awaits: str = ""
+    drains: bool = False
     runs_jobs: bool = False
     unstored: str = ""

@@ -34,6 +34,7 @@ def running(facts: Facts, node: ChildSnapshot) -> Why:
     """A life runs: the first thing that is wrong with it, or that it is well."""
     checks: tuple[Callable[[Facts, ChildSnapshot], Why | None], ...] = (
         _suspended,
+        _drains,
         _crash_loop,
         _unstored,
         _hung,
@@ -52,6 +53,17 @@ def _suspended(_facts: Facts, node: ChildSnapshot) -> Why | None:
     what = "is suspended: a signal (SIGSTOP) has stopped its process, which is not dead and so is not restarted"
     there = "" if node.node is None else f" on {node.node}"
     return Why(Verdict.SUSPENDED, what, "", "", f"continue it: kill -CONT {node.pid}{there}")
+
+
+def _drains(facts: Facts, node: ChildSnapshot) -> Why | None:
+    """It holds up a drain; one that has nothing left only waits for the stop that follows."""
+    if not (facts.drains and facts.queue.depth):
+        return None
+    what = f"drains, and has {count(facts.queue.depth, 'message')} left"
+    if node.handling is not None and node.handling_for is not None:
+        what += f"; it has been handling {node.handling} for {seconds(node.handling_for)}"
+    next_ = "it is stopped when none is left, or when the time of the drain is over"
+    return Why(Verdict.STOPPING, what, "it takes no new messages (drain)", next_, where_it_is(node))
 
 
 def _crash_loop(facts: Facts, node: ChildSnapshot) -> Why | None:
