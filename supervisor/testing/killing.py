@@ -9,6 +9,7 @@ import contextlib
 import os
 import signal
 
+from actors.bounds import shown
 from actors.errors import UsageError
 from actors.ref import ActorRef
 from supervisor.messaging.refs import MailboxRef
@@ -25,8 +26,10 @@ def kill(ref: ActorRef) -> None:
         ref: of the actor, from the tree: `root["name"]`.
 
     Raises:
-        UsageError: the ref is of no tree in this process, or the actor is down.
+        UsageError: it is no ref, the ref is of no tree in this process, or the actor is down.
     """
+    if not isinstance(ref, ActorRef):
+        raise UsageError(f"kill takes the ref of an actor: kill(root['indexer']); it is {shown(ref)}")
     lives = list(ref.mailbox.consumers.served.values()) if isinstance(ref, MailboxRef) else []
     if not lives:
         raise UsageError(f"{ref.path} is not served now, so there is nothing to kill; await an answer of it first")

@@ -8,7 +8,7 @@ from typing import Any, cast
 import pytest
 
 from actors import Actor, ActorRef, HandlerError, Message, UsageError, handles
-from actors.testing import inline
+from actors.testing import inline, kill
 from supervisor import ChildSpec, InvalidSpec, Routing, Supervisor
 
 LEFT: list[Coroutine[Any, Any, int]] = []
@@ -132,6 +132,11 @@ def test_a_keyed_pool_without_its_key() -> None:
         Supervisor(ChildSpec(Shop, size=2, routing=Routing.BY_KEY))
     with pytest.raises(InvalidSpec, match=r"; Call, Forward, Where have no such field, got 'item'"):
         Supervisor(ChildSpec(Shop, size=2, routing=Routing.BY_KEY, key="item"))
+
+
+def test_kill_takes_a_ref() -> None:
+    with pytest.raises(UsageError, match=r"kill takes the ref of an actor: kill\(root\['indexer'\]\); it is 'shop'"):
+        kill(cast("Any", "shop"))
 
 
 def test_a_plain_with_names_async_with_and_in_thread() -> None:
