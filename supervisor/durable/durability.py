@@ -8,6 +8,7 @@ Runs on the loop's thread.
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Final, NamedTuple
@@ -76,6 +77,7 @@ class Durability:
         self._trouble = trouble
         self._unclaimed = unclaimed
         self._prepared: dict[str, Prepared] = {}
+        self._reading: Counter[str] = Counter()  # paths of which is being read what the store has
         self._mailboxes: dict[str, StoredMailbox] = {}
         self._closed = False
 
@@ -111,15 +113,33 @@ class Durability:
         Raises:
             StoreError: it cannot be read, or what an actor of that path has left cannot be stored.
         """
-        for at, child in durable_in(spec, path):
-            name = self._name(at)
-            await self.left(at)
+        mine: dict[str, Prepared] = {}
+        try:
+            for at, child in durable_in(spec, path):
+                mine[at] = self._prepared[at] = await self._prepare(at, child)
+        except BaseException:
+            for at, prepared in mine.items():
+                if self._prepared.get(at) is prepared:
+                    del self._prepared[at]
+            raise
+
+    async def _prepare(self, path: str, child: ChildSpec) -> Prepared:
+        name = self._name(path)
+        self._reading[path] += 1
+        try:
+            await self.left(path)
             recovered = await self._store.recover(name)
             with _boxes_read():
-                left = self.boxes.left(at)
+                left = self.boxes.left(path)
             rows, more = await self._first(name, left, child.mailbox) if recovered.waiting else ([], False)
-            self._prepared[at] = Prepared(recovered, rows, more, left)
-            self._tell_unclaimed(name, recovered, child)
+        finally:
+            self._reading[path] -= 1
+        self._tell_unclaimed(name, recovered, child)
+        return Prepared(recovered, rows, more, left)
+
+    def starting(self, path: str) -> bool:
+        """Whether a start of this actor goes by what was read of it: no other may change that in the store now."""
+        return path in self._prepared or self._reading[path] > 0
 
     async def left(self, path: str) -> None:
         """Wait until all is stored that an actor has left which is gone from the tree.

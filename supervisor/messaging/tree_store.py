@@ -111,14 +111,15 @@ class TreeStore:
 
         Raises:
             StoreError: there is no such dead letter, or it cannot be stored.
-            UsageError: it is no number.
+            UsageError: it is no number, or its actor is being started at this moment.
         """
         found = await self._found(letter)
+        await self._left(found.mailbox)
         mailbox = self._live(found.mailbox)
         if mailbox is not None:
             await mailbox.requeue(letter)
         else:
-            await self._left(found.mailbox)
+            self._check_not_starting(found.mailbox)
             await self._store.commit([RequeueDeadLetter(letter, found.mailbox)])
 
     async def drop(self, letter: int) -> None:
@@ -151,7 +152,7 @@ class TreeStore:
         call it before the actor of the new name is started, in a tree without both.
 
         Raises:
-            UsageError: one of them is in the tree, or no actor can have the new name.
+            UsageError: one of them is in the tree or being started, or no actor can have the new name.
             StoreError: the store fails; nothing was moved.
         """
         self._check_home()
@@ -167,7 +168,7 @@ class TreeStore:
         """Delete all that an actor left, which is no longer in the tree; returns how many messages, with delayed ones.
 
         Raises:
-            UsageError: it is in the tree.
+            UsageError: it is in the tree or being started.
             StoreError: the store fails; nothing was deleted.
         """
         self._check_home()
@@ -222,7 +223,14 @@ class TreeStore:
     def _gone(self, name: str) -> str:
         if self._live(self._name(name)) is not None:
             raise UsageError(f"{absolute(self._path, name)} is in the tree: what it has in the store is in use")
+        self._check_not_starting(name)
         return self._name(name)
+
+    def _check_not_starting(self, name: str) -> None:
+        """Check that no start goes by what was read of a mailbox: what would be added to it would be lost."""
+        path, durability = absolute(self._path, name), self._tree.durability
+        if durability is not None and durability.starting(path):
+            raise UsageError(f"{path} is being started: what it has in the store is in use. Nothing was changed")
 
     def _live(self, name: str) -> DurableMailbox | None:
         mailbox = self._tree.registry.get(absolute(self._path, name))

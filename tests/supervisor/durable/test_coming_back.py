@@ -8,7 +8,7 @@ import signal
 
 import pytest
 
-from actors import ActorCrashed, NoSuchActor
+from actors import ActorCrashed, NoSuchActor, UsageError
 from supervisor import Backoff, ChildSpec, Intensity, Supervisor, SupervisorBusy, SupervisorSpec
 from supervisor.store import SQLiteStore, StoreError
 from supervisor.store.writes import SaveState
@@ -54,6 +54,37 @@ async def test_what_was_moved_is_with_the_other_alone(tmp_path):
         assert await root["a"].ask(Charge(0)) == 0
         assert await root["b"].ask(Charge(0)) == 5
         await root["b"].tell(Charge(1, "later"), delay=3600)
+
+
+async def test_nothing_is_added_to_a_mailbox_that_is_being_started(tmp_path):
+    """A start goes by what it has read: what a move or a requeue adds behind it would have the numbers of others."""
+    async with tree(SQLiteStore(tmp_path / "shop.db"), "a", "b") as root:
+        with pytest.raises(ActorCrashed):
+            await root["b"].ask(Kill())
+        (letter,) = await root.store.dead_letters("b")
+        await root["a"].ask(Charge(5, "moved"))
+        await root["a"].tell(Charge(1, "later"), delay=3600)
+    async with tree(SQLiteStore(tmp_path / "shop.db")) as root:
+        starting = asyncio.create_task(root.start_child(spec("b")))
+        await asyncio.sleep(0)  # it is reading
+        for change in (root.store.move("a", "b"), root.store.discard("b")):
+            with pytest.raises(UsageError, match=r"/root/b is being started: .*Nothing was changed"):
+                await change
+        await starting
+        await root.store.requeue(letter.id)
+        assert await root["b"].ask(Charge(1)) == 1
+        assert {"a"} == {one.mailbox for one in await root.store.mailboxes() if one.delayed}
+
+
+async def test_a_start_that_was_cancelled_leaves_the_mailbox_free(tmp_path):
+    """While it read, and when it had read."""
+    async with tree(SQLiteStore(tmp_path / "shop.db")) as root:
+        starting = asyncio.create_task(root.start_child(SupervisorSpec(spec("a"), spec("b"), name="sub")))
+        await asyncio.sleep(0)
+        starting.cancel()
+        await asyncio.wait([starting])
+        for name in ("sub/a", "sub/b"):
+            assert await root.store.discard(name) == 0
 
 
 async def test_what_was_requeued_meanwhile_is_handled(tmp_path):
