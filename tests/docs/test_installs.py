@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import re
 import sys
 import tomllib
@@ -44,11 +45,21 @@ def imports_of(code: str) -> set[str]:
     return names
 
 
+distributions = functools.cache(metadata.packages_distributions)  # it reads the records of all that is installed
+
+
+@functools.cache
+def files_of(name: str) -> set[str]:
+    """What a distribution has installed."""
+    return {str(file) for file in metadata.files(name) or ()}
+
+
+@functools.cache
 def package(module: str) -> str:
     """The distribution that has the module; several may share its first name."""
     path = module.replace(".", "/")
-    for name in metadata.packages_distributions()[module.partition(".")[0]]:
-        if {f"{path}.py", f"{path}/__init__.py"} & {str(file) for file in metadata.files(name) or ()}:
+    for name in distributions()[module.partition(".")[0]]:
+        if {f"{path}.py", f"{path}/__init__.py"} & files_of(name):
             return name
     return module
 
@@ -75,6 +86,6 @@ def test_what_its_blocks_import_is_installed(page):
     """Pieces of programs, too; the modules of the reader's own are of no distribution here."""
     text = page.read_text()
     modules = {module for code in BLOCK.findall(text) for module in imports_of(code)}
-    theirs = metadata.packages_distributions().keys() - OURS - {"opentelemetry"}
+    theirs = distributions().keys() - OURS - {"opentelemetry"}
     packages = {canonical(package(module)) for module in modules if module.partition(".")[0] in theirs}
     assert packages <= installed(text)
