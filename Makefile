@@ -4,7 +4,7 @@ BIN    := $(VENV)/bin
 RUNS   ?= 1
 SUITE  ?= tests/supervisor/testing tests/processes/test_fates.py tests/test_examples_quickstart.py docs/how-to/testing.md
 # How many processes run tests side by side; most tests wait for processes of their own.
-TESTS  ?= 3
+TESTS  ?= 4
 
 .PHONY: compiled demo test chaos soak sweep cluster check bench bench-peers docs wheel pyright pythons crossings clean
 

@@ -29,6 +29,7 @@ OURS = f"actors-tests-{os.getpid()}"  # in the environment of whatever the tests
 
 pytest_plugins = ["actors.pytest_plugin"]  # where the project is installed pytest has loaded it already
 
+sys.dont_write_bytecode = False  # here alone, whatever is set: pytest rewrites each test module once, not at each run
 faulthandler.enable()
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell's job in the background; what it starts inherits that
     signal.signal(signal.SIGINT, signal.default_int_handler)
