@@ -5,7 +5,6 @@ It takes its orders from a file beside its book, since it has no mailbox. A prog
 
 from __future__ import annotations
 
-import asyncio
 import os
 import signal
 import sys
@@ -56,6 +55,8 @@ def process(book: str, fails: tuple[int | str, ...], *, ready: Callable[[], obje
 
 async def task(book: str, fails: tuple[int | str, ...], *, ready: Callable[[], object]) -> None:
     """What a task does. Nothing can kill a task, so a kill is an exception, too."""
+    import asyncio  # noqa: PLC0415 - processes and programs do without
+
     begin(Path(book), fails)
     ready()
     while not (how := ordered(Path(book))):

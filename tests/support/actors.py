@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import signal
 import sys
@@ -13,12 +12,15 @@ from typing import Any, ClassVar
 import msgspec
 
 from actors import Actor, ExitReason, HandlerError, Message, NoSuchActor, Rejected, handles
+from actors.lazy import LazyModule
 from actors.puppet import hang
 from actors.wire.codec import encode
 from actors.wire.from_child import Outcome, Outcomes
 from actors.wire.kinds import NOTHING
 from tests.support.inside import channel_of
 from tests.support.taking_time import sleep_forever
+
+asyncio = LazyModule("asyncio")  # the processes of actors with sync handlers do without
 
 
 class Who(msgspec.Struct, frozen=True):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import io
 import os
 import pdb  # noqa: T100 - a handler stands in it
@@ -14,7 +13,10 @@ import time
 from collections.abc import AsyncIterator, Iterator
 
 from actors import Actor, Fed, Message, handles
+from actors.lazy import LazyModule
 from tests.support.taking_time import sleep_forever, sleep_forever_async, work
+
+asyncio = LazyModule("asyncio")  # the processes of actors with sync handlers do without
 
 PART = 0.1  # seconds of a handler that goes on
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 
 from actors import Actor, Message, handles
+from actors.lazy import LazyModule
+
+asyncio = LazyModule("asyncio")  # the processes of actors with sync handlers do without
 
 
 class Fill(Message[int]):

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any, ClassVar
 
 from actors import Actor, ActorRef, Fed, Message, Terminated, Topic, handles
+from actors.lazy import LazyModule
 from actors.puppet import die
 from tests.support.actors import wait_for_file
 from tests.support.taking_time import sleep_forever, sleep_forever_async
+
+asyncio = LazyModule("asyncio")  # the processes of actors with sync handlers do without
 
 
 class Put(Message[int]):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import ctypes
 import faulthandler
@@ -15,8 +14,11 @@ import time
 from typing import ClassVar
 
 from actors import Actor, ExitReason, Message, handles
+from actors.lazy import LazyModule
 from tests.support.inside import channel_of
 from tests.support.taking_time import FOREVER, sleep_forever, sleep_forever_async
+
+asyncio = LazyModule("asyncio")  # the processes of actors with sync handlers do without
 
 MIB = 2**20
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import os
 import signal
@@ -14,6 +13,9 @@ import msgspec
 import numpy as np
 
 from actors import Actor, ActorsError, Fed, Message, Shared, handles, job
+from actors.lazy import LazyModule
+
+asyncio = LazyModule("asyncio")  # the processes of actors with sync handlers do without
 
 SIZE = 1024 * 1024
 

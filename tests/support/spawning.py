@@ -9,7 +9,7 @@ from multiprocessing.context import SpawnProcess
 from pathlib import Path
 from typing import Any
 
-DEADLINE = 60.0  # seconds: nothing here takes so long, except on a machine that is about to give up
+from tests.support.deadline import DEADLINE
 
 SPAWN = multiprocessing.get_context("spawn")
 

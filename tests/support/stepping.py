@@ -6,21 +6,24 @@ says which comes next (`f_trace_opcodes`), so a process is killed between any tw
 
 from __future__ import annotations
 
-import asyncio
 import dis
 import os
 import signal
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from functools import cache
+from pathlib import Path
 from types import CodeType, FrameType
 from typing import Any, ClassVar
 
+import actors
 from actors import Actor, Fed, Message, Rejected, handles
-from tests.support import waiting
+from actors.lazy import LazyModule
 from tests.support.book import Book
 
-LIBRARY = f"{waiting.LIBRARY}{os.sep}actors{os.sep}"
+asyncio = LazyModule("asyncio")  # the processes of actors with sync handlers do without
+
+LIBRARY = f"{Path(actors.__file__).parent}{os.sep}"
 STORES = {dis.opmap[name] for name in ("STORE_SUBSCR", "STORE_SLICE") if name in dis.opmap}
 CALLS = {number for name, number in dis.opmap.items() if name in ("CALL", "CALL_FUNCTION_EX", "CALL_KW", "YIELD_VALUE")}
 VISIBLE = {  # where the stores into shared memory and the writes into the channel are

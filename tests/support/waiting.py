@@ -16,8 +16,8 @@ from pathlib import Path
 
 import supervisor
 from supervisor import ChildExited, ChildStarted
+from tests.support.deadline import DEADLINE
 
-DEADLINE = 60.0  # seconds
 ROOT = Path(__file__).parents[2]
 LIBRARY = Path(supervisor.__file__).parents[1]  # where the two packages are: in ROOT, or installed
 

@@ -6,25 +6,38 @@ import asyncio
 import os
 import signal
 import time
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from actors import Actor, ActorCrashed, AskTimeout, Message, Shared, handles
+from actors import ActorCrashed, AskTimeout, Shared
 from actors.errors import UndecodableMessage
-from actors.wire.framing import MAX_MESSAGE, SharedAttachment, header
+from actors.wire.framing import MAX_MESSAGE, SharedAttachment
 from supervisor import Backoff, ChildSpec, Intensity, Supervisor
 from tests.support.hangers import Async, Drip, HoldTheLock, Ping, Sleep, Swallow, Sync
 from tests.support.hoarders import Fill, Hoarder, Number
-from tests.support.inside import channel_of
 from tests.support.machines import LocalCluster, LocalDriver
 from tests.support.relatives import KINDS, Beget, Parent
 from tests.support.sharers import Echo as EchoShared
 from tests.support.sharers import Keep, Make, Relay, Relayer, Summer, Total, Upload
 from tests.support.sharers import Numbers as SharedNumbers
-from tests.support.taking_time import sleep_forever_async, work
+from tests.support.travellers import (
+    Cancelled,
+    Closed,
+    Delegate,
+    DelegateWait,
+    Deputy,
+    Diarist,
+    Made,
+    Say,
+    Sink,
+    Step,
+    Stepper,
+    Swallowed,
+    Wait,
+    Write,
+)
 from tests.support.waiting import Watch, alive, until
 
 pytestmark = pytest.mark.processes
@@ -126,23 +139,6 @@ async def test_streams_have_credit_and_are_left():
         await until_asked(root["a"], Closed(), 1)
         assert [0, 1, 2, 3] == [item async for item in root["b"].stream(Drip(4))]
         assert 500 == await root["b"].feed(Swallow(), range(500))
-
-
-class Step(Message[int]):
-    """Writes part of a frame and kills its process, where it is the last."""
-
-    last: bool = False
-
-
-class Stepper(Actor):
-    @handles
-    def step(self, msg: Step) -> int:
-        if msg.last:
-            channel = channel_of(self)
-            channel._sent[0] += 1  # as before each frame
-            channel.duplex.send_all(header(1000) + b"the beginning of a frame")
-            os.kill(os.getpid(), signal.SIGKILL)
-        return os.getpid()
 
 
 async def test_replies_that_were_kept_come_home_after_a_kill():
@@ -270,104 +266,3 @@ async def until_asked(ref, message, wanted):
 
 
 # ---- the actors
-
-
-class Say(Message[str]):
-    text: str
-
-
-class Wait(Message[None]):
-    pass
-
-
-class Cancelled(Message[int]):
-    """How many handlers were cancelled."""
-
-
-class Write(Message[AsyncIterator[int]]):
-    count: int
-
-
-class Made(Message[int]):
-    """How many items were made."""
-
-
-class Closed(Message[int]):
-    """How many streams were left early."""
-
-
-class Diarist(Actor):
-    """Knows what became of its handlers."""
-
-    concurrency = 4
-
-    def __init__(self) -> None:
-        self.cancellations = self.items = self.left = 0
-
-    @handles
-    async def say(self, msg: Say) -> str:
-        return msg.text
-
-    @handles
-    async def wait(self, msg: Wait) -> None:
-        try:
-            await sleep_forever_async()
-        except asyncio.CancelledError:
-            self.cancellations += 1
-            raise
-
-    @handles
-    async def cancelled(self, msg: Cancelled) -> int:
-        return self.cancellations
-
-    @handles
-    async def write(self, msg: Write) -> AsyncIterator[int]:
-        try:
-            for number in range(msg.count):
-                self.items += 1
-                yield number
-        except GeneratorExit:
-            self.left += 1
-            raise
-
-    @handles
-    async def made(self, msg: Made) -> int:
-        return self.items
-
-    @handles
-    async def closed(self, msg: Closed) -> int:
-        return self.left
-
-
-class Delegate(Message[list[str]]):
-    timeout: float
-
-
-class DelegateWait(Message[str]):
-    timeout: float
-
-
-class Deputy(Actor):
-    """Has others do it."""
-
-    @handles
-    async def delegate(self, msg: Delegate) -> list[str]:
-        other = self.context.actor("a")
-        first = await other.ask(Say("1"), timeout=msg.timeout)
-        return [first, *await other.ask_many([Say("2"), Say("3")], timeout=msg.timeout)]
-
-    @handles
-    async def delegate_wait(self, msg: DelegateWait) -> str:
-        (end,) = await self.context.actor("a").ask_many([Wait()], timeout=msg.timeout)
-        return type(end).__name__
-
-
-class Swallowed(Message[int]):
-    data: bytes
-
-
-class Sink(Actor):
-    @handles
-    def swallowed(self, msg: Swallowed) -> int:
-        work(0.2)
-        return len(msg.data)

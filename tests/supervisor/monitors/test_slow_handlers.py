@@ -4,56 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import time
-from pathlib import Path
 
 import pytest
 
-from actors import Actor, Message, handles
 from actors.wire.progress import Activity, Work
 from supervisor import ChildSpec, HandlerSlow, InvalidSpec, Supervisor
 from supervisor.monitors.slow_handlers import SlowHandlers
 from supervisor.spec_validation import check_child
 from supervisor.specs import SupervisorSpec
 from supervisor.testing import ScriptedLauncher
+from tests.support.crawlers import AsyncCrawler, Crawl, Crawler, CrawlUntil
 from tests.support.scripted import child, tree
 from tests.support.waiting import DEADLINE, until
 
 pytestmark = pytest.mark.processes
-
-
-class Crawl(Message[str]):
-    seconds: float
-
-
-class CrawlUntil(Message[str]):
-    """Crawl until there is a file of that name."""
-
-    gate: str
-
-
-class Crawler(Actor):
-    @handles
-    def crawl(self, msg: Crawl) -> str:
-        self.context.extend(DEADLINE) if msg.seconds < 0 else None
-        time.sleep(abs(msg.seconds))
-        return "there"
-
-    @handles
-    def crawl_until(self, msg: CrawlUntil) -> str:
-        while not Path(msg.gate).exists():
-            time.sleep(0.005)
-        return "there"
-
-
-class AsyncCrawler(Actor):
-    @handles
-    async def crawl_until(self, msg: CrawlUntil) -> str:
-        while not Path(msg.gate).exists():  # noqa: ASYNC240 - its loop has nothing else to do
-            await self.rest()
-        return "there"
-
-    async def rest(self) -> None:
-        await asyncio.sleep(0.005)
 
 
 async def slow(root, count):

@@ -5,13 +5,11 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import time
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
-from actors import Actor, ActorStopped, Message, UsageError, handles
+from actors import ActorStopped, UsageError
 from supervisor import (
     ChildExited,
     ChildSpec,
@@ -28,39 +26,9 @@ from supervisor import (
 )
 from tests.support.taking_time import sleep_forever
 from tests.support.waiting import DEADLINE, until
+from tests.support.writers import Pass, Passer, Write, Writer
 
 pytestmark = pytest.mark.processes
-
-
-class Write(Message[int]):
-    """Write a line once the gate is open."""
-
-    line: int
-
-
-class Pass(Message[int]):
-    """Let the next actor write."""
-
-    line: int
-
-
-class Writer(Actor):
-    def __init__(self, folder: str) -> None:
-        self.folder = Path(folder)
-
-    @handles
-    def write(self, msg: Write) -> int:
-        while not (self.folder / "gate").exists():
-            time.sleep(0.005)
-        with (self.folder / "book").open("a") as book:
-            book.write(f"{msg.line}\n")
-        return msg.line
-
-
-class Passer(Actor):
-    @handles
-    async def go(self, msg: Pass) -> int:
-        return await self.context.actor("/root/writer").ask(Write(msg.line))
 
 
 def never_ready(*, ready: Callable[[], None]) -> None:
