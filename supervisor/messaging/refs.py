@@ -20,7 +20,7 @@ from actors.ref import ASK_TIMEOUT, ActorRef, WhenDown, check_ask, listed, note_
 from actors.wire.kinds import ASK, FEED, STREAM, TELL
 from supervisor.core.rules.down import is_down
 from supervisor.mailbox.askers import Asker, PendingAsk, PendingFeed, PendingStream
-from supervisor.mailbox.intake.bulk import BulkCall, Part
+from supervisor.mailbox.intake.bulk import BulkCall, Part, this_call
 from supervisor.mailbox.intake.entry import Dropped, Entry, Patience, Taken, Wait
 from supervisor.mailbox.mailbox import Mailbox
 from supervisor.mailbox.many import PendingAskMany
@@ -235,10 +235,18 @@ class MailboxRef(ActorRef):
         self, messages: Iterable[Message[R]], *, timeout: float | None = ASK_TIMEOUT
     ) -> list[R | ActorsError]:
         """See `ActorRef.call_many`. From any thread of the daemon but the loop's."""
-        asked = listed(self.path, messages)
-        self._check_call("call_many(...)", "ref.ask_many(...)", timeout)
-        what = f"{len(asked)} messages to {self.path}"
-        return self._mailbox.home.run(self.ask_many(asked, timeout=timeout), what, timeout)
+        mailbox, asked = self._mailbox, listed(self.path, messages)
+        check_ask(self.path, timeout)
+        what = this_call(asked)
+        try:
+            if mailbox.closed is not None:
+                raise ActorStopped(f"{is_down(self.path, mailbox.closed)}; {what} was not sent")
+            self._check_call("call_many(...)", "ref.ask_many(...)", timeout)
+            return mailbox.home.run(self.ask_many(asked, timeout=timeout), f"{what} to {self.path}", timeout)
+        except UsageError:
+            raise
+        except ActorsError as error:  # the actor, or the loop, takes none of them
+            return [error] * len(asked)
 
     def _check_call(self, what: str, instead: str, timeout: float | None) -> None:
         """Check that this thread may block.

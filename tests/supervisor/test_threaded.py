@@ -38,6 +38,13 @@ def test_calls_from_many_threads():
     assert [] == trees()
     with pytest.raises(ActorStopped, match="down for good"):
         root["counter"].call(Add(1))
+    assert_stopped(root["counter"].call_many([Add(1), Add(1)]), "its supervisor was asked to stop")
+
+
+def assert_stopped(outcomes, why):
+    """Each of two calls has the error in its place, which says why."""
+    text = f"/shop/counter is down for good ({why}); this call of 2 messages was not sent"
+    assert [(ActorStopped, text)] * 2 == [(type(one), str(one)) for one in outcomes]
 
 
 def test_what_the_start_raises():
@@ -107,13 +114,14 @@ def test_the_tree_gives_up(told, logs):
     heard = threading.Event()
     options = {"on_give_up": lambda error: heard.set()} if told else {}
     with pytest.raises(RestartIntensityExceeded, match="gave up"):
-        with Supervisor.in_thread(ChildSpec(Counter), intensity=Intensity(0), spares=0, **options) as root:
+        with Supervisor.in_thread(ChildSpec(Counter), name="shop", intensity=Intensity(0), spares=0, **options) as root:
             with pytest.raises((ActorCrashed, ActorStopped)):
                 root["counter"].call(Die())
             if told:
                 assert heard.wait(DEADLINE)
             with pytest.raises(ActorStopped):
                 root["counter"].call(Add(1))
+            assert_stopped(root["counter"].call_many([Add(1), Add(1)]), "its supervisor gave up")
     assert [] == trees()
     assert "task.cancelled" not in {line["event"] for line in logs}
 

@@ -51,6 +51,11 @@ class Part(msgspec.Struct, frozen=True):
     trace: str | None = None
 
 
+def this_call(messages: Sequence[Message[Any]]) -> str:
+    """The messages of one call, in words."""
+    return f"this call of {len(messages)} message{'' if len(messages) == 1 else 's'}"
+
+
 class BulkCall:
     """One call.
 
@@ -113,7 +118,7 @@ class Bulk:
             ActorStopped: the actor is down for good, or drains.
         """
         parts: list[Part] = []
-        self._intake.check_sender(f"this call of {len(messages)} message{'' if len(messages) == 1 else 's'}")
+        self._intake.check_sender(this_call(messages))
         trace = self._intake.current_trace
         together = self._together and not (trace is not None and is_sampled(trace))
         for start in range(0, len(messages), MAX_BULK):
