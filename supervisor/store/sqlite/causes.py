@@ -9,10 +9,10 @@ from typing import Final
 from supervisor.store.errors import NoSuchRecord, StoreError
 
 _KNOWN: Final = {
-    "SQLITE_FULL": ("its disk, or its quota, is full", "Free space; the store goes on by itself"),
+    "SQLITE_FULL": ("its disk, or its quota, is full", "Free space"),
     "SQLITE_BUSY": (
         "another program holds a lock on it, for instance an open transaction in a `sqlite3` shell",
-        "End that transaction; the store goes on by itself",
+        "End that transaction",
     ),
     "SQLITE_READONLY": ("it cannot be written", "Check the permissions of the file and its directory, and the mount"),
     "SQLITE_PERM": ("it cannot be written", "Check the permissions of the file and its directory"),
@@ -36,13 +36,14 @@ _KNOWN: Final = {
     ),
     "SQLITE_IOERR": (
         "the system failed to read or write it",
-        "Look at the kernel's log and the disk; the store goes on by itself when it works again",
+        "Look at the kernel's log and the disk",
     ),
     "SQLITE_TOOBIG": ("a message or a state has more bytes than SQLite takes", "Send it in parts, or its path"),
     "SQLITE_NOMEM": ("the daemon has no memory left", "Raise its limit"),
     "SQLITE_PROTOCOL": ("its locks do not work", "Put it on a local file system"),
     "SQLITE_NOLFS": ("its file system takes no larger files", "Move it to another one"),
 }
+_PASSING: Final = {"SQLITE_FULL", "SQLITE_BUSY", "SQLITE_IOERR"}  # an open store tries again until it is over
 _LOST: Final = {
     "SQLITE_IOERR",
     "SQLITE_CORRUPT",
@@ -56,12 +57,22 @@ _OF_ONE: Final = {"SQLITE_CONSTRAINT", "SQLITE_TOOBIG", "SQLITE_MISMATCH", "SQLI
 
 
 def explained(path: Path, error: Exception) -> StoreError:
-    """The StoreError for what went wrong; one that is a StoreError already is itself."""
+    """The StoreError for what went wrong with an open store; one that is a StoreError already is itself."""
+    return _explained(path, error, "; the store goes on by itself")
+
+
+def unopened(path: Path, error: Exception) -> StoreError:
+    """The StoreError for what went wrong while a store was opened, as `explained`: it is closed again."""
+    return _explained(path, error, ", and start again")
+
+
+def _explained(path: Path, error: Exception, then: str) -> StoreError:
     if isinstance(error, StoreError):
         return error
-    what, remedy = _KNOWN.get(_name(error), ("it refused", "Nothing of it was stored"))
+    name = _name(error)
+    what, remedy = _KNOWN.get(name, ("it refused", "Nothing of it was stored"))
     exact = getattr(error, "sqlite_errorname", type(error).__name__)
-    return StoreError(f"{path}: {what} ({exact}: {error}). {remedy}")
+    return StoreError(f"{path}: {what} ({exact}: {error}). {remedy}{then if name in _PASSING else ''}")
 
 
 def loses_connection(error: Exception) -> bool:

@@ -17,7 +17,7 @@ from typing import Final, TypeVar
 from actors.event import close_fd
 from supervisor.store.errors import StoreError
 from supervisor.store.sqlite.apply import apply
-from supervisor.store.sqlite.causes import explained, loses_connection, of_one_group
+from supervisor.store.sqlite.causes import explained, loses_connection, of_one_group, unopened
 from supervisor.store.sqlite.connection import Sync, connect, touch
 from supervisor.store.sqlite.journal import Journal, row_of
 from supervisor.store.sqlite.mailboxes import Mailboxes
@@ -95,7 +95,7 @@ class Database:
             ) from error
         except Exception as error:
             self.close()
-            raise explained(self._path, error) from error
+            raise unopened(self._path, error) from error
 
     def close(self) -> None:
         """Release the file."""

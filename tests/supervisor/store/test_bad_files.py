@@ -255,3 +255,15 @@ async def test_a_new_file_whose_close_fails_is_there(path, monkeypatch):
     assert failed
     await store.commit(accept("ledger", 1))
     await store.close()
+
+
+async def test_a_shell_that_holds_it_while_it_is_opened(path):
+    """An open store goes on by itself; one that cannot be opened does not."""
+    await filled(path)
+    shell = sqlite3.connect(path, isolation_level=None)
+    shell.execute("BEGIN EXCLUSIVE")
+    try:
+        assert "another program holds a lock on it" in (text := await refusal(path))
+        assert text.endswith("End that transaction, and start again")
+    finally:
+        shell.close()
