@@ -33,7 +33,8 @@ PAGE = f" {words((ROOT / 'docs/reference/refusals.md').read_text())} "
 
 def refusals(module: Path) -> Iterator[tuple[int, list[str]]]:
     """The line of each refusal in a module, and the pieces of its text that are always the same."""
-    for node in ast.walk(ast.parse(module.read_text())):
+    text = module.read_text()
+    for node in ast.walk(ast.parse(text)) if any(name in text for name in REFUSALS) else ():
         made = node.exc if isinstance(node, ast.Raise) else node.value if isinstance(node, ast.Return) else None
         if isinstance(made, ast.Call) and isinstance(made.func, ast.Name) and made.func.id in REFUSALS:
             pieces = [each.value for each in ast.walk(made) if isinstance(each, ast.Constant)]
