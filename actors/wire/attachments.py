@@ -19,6 +19,7 @@ import msgspec
 
 from actors.errors import UsageError, WireError
 from actors.messages import Message
+from actors.ref import ActorRef
 from actors.wire.codec import SharedValue, encode, mentions
 from actors.wire.framing import BESIDE, MAX_BESIDE, MAX_SHARED, Attachment, Carried, SharedAttachment
 
@@ -90,6 +91,12 @@ def large_fields(message: Message[Any]) -> tuple[int, ...]:
 def shares(message: type[Message[Any]]) -> bool:
     """Whether messages of this class may contain values in shared memory."""
     return mentions(message, SharedValue)
+
+
+@cache
+def refers(message: type[Message[Any]]) -> bool:
+    """Whether messages of this class may contain refs."""
+    return mentions(message, ActorRef)
 
 
 def pack(message: Message[Any]) -> EncodedMessage:

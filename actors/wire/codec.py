@@ -11,6 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 from functools import cache, lru_cache
+from operator import attrgetter
 from types import CoroutineType
 from typing import Any, Final, Generic, Protocol, TypeVar, Union, cast, get_args, get_origin
 
@@ -28,6 +29,9 @@ T = TypeVar("T")
 
 RESOLVE: Final[ContextVar[Callable[[str], ActorRef]]] = ContextVar("RESOLVE", default=UnboundRef)
 """How a path that arrives becomes a ref; set by the side that decodes."""
+
+PATH_OF: Final[ContextVar[Callable[[ActorRef], str]]] = ContextVar("PATH_OF", default=attrgetter("path"))
+"""How a ref that is sent becomes a path; set by the side that encodes, where that knows which refs mean anything."""
 
 
 def bound(path: str) -> ActorRef:
@@ -96,7 +100,7 @@ def to_plain(value: object) -> object:
         TypeError: its type has no codec, or the codec raised any exception.
     """
     if isinstance(value, ActorRef):
-        return value.path
+        return PATH_OF.get()(value)
     for cls in type(value).__mro__:
         if cls in _CODECS:
             try:

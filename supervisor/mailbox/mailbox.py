@@ -16,7 +16,8 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from functools import partial
 from heapq import merge
-from typing import TYPE_CHECKING, Any, ClassVar, cast
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any, ClassVar, Final, cast
 
 import msgspec
 
@@ -78,6 +79,7 @@ class MailboxTerms(msgspec.Struct, frozen=True, kw_only=True):
         router: chooses the member for a message.
         on_dead_letter: called with each dead letter.
         resolve: makes a ref of a path that arrives in a message or a reply.
+        path_of: the path of a ref that is sent; raises UsageError where it is of another tree.
         stop_reason: the fate of messages when the actor stops now.
         clock: seconds, of deadlines; all processes share it.
     """
@@ -92,6 +94,7 @@ class MailboxTerms(msgspec.Struct, frozen=True, kw_only=True):
     router: Router
     on_dead_letter: Callable[[DeadLetter], None]
     resolve: Callable[[str], ActorRef]
+    path_of: Callable[[ActorRef], str] = attrgetter("path")
     stop_reason: Callable[[], Fate] = _stopped
     clock: Callable[[], float] = time.monotonic
 
@@ -115,6 +118,7 @@ class Mailbox:
         capacity: how many messages may wait.
         begun: whether a life of the actor was ever started.
         classes: of its messages.
+        path_of: the path of a ref that is sent to the actor; that of each mailbox of one tree is the same.
         counted: what its lives have counted.
         watched: the mailboxes whose end its lives get as a message, by the path of the life, and of the mailbox.
     """
@@ -129,6 +133,7 @@ class Mailbox:
         self.home = Home()
         self.begun = False
         self.classes = self._read_classes()
+        self.path_of: Final = terms.path_of
         self._stop_reason = terms.stop_reason
         self.watched: dict[tuple[str, str], Mailbox] = {}
         self._watchers: dict[object, Callable[[Terminated], None]] = {}
@@ -172,7 +177,9 @@ class Mailbox:
                 protocol=protocol,
                 classes=self.classes,
                 home=self.home,
-                admission=Admission(path, protocol, terms.max_message_bytes, terms.router, self.classes),
+                admission=Admission(
+                    path, protocol, terms.max_message_bytes, terms.router, self.classes, path_of=terms.path_of
+                ),
                 consumers=self.consumers,
                 capacity=self.capacity,
                 overflow=terms.overflow,

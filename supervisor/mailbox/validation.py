@@ -7,7 +7,7 @@ Runs on the loop's thread.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -16,8 +16,9 @@ from actors.errors import UsageError
 from actors.jobs.jobs import shown
 from actors.messages import Message, name_of
 from actors.protocol.protocol import ActorProtocol, Handler
-from actors.wire.attachments import EncodedMessage, check_beside, decode_sharing
-from actors.wire.codec import encode
+from actors.ref import ActorRef
+from actors.wire.attachments import EncodedMessage, check_beside, decode_sharing, refers
+from actors.wire.codec import PATH_OF, encode
 from actors.wire.framing import MAX_MESSAGE, Carried
 from actors.wire.kinds import FEED, STREAM, TELL
 from supervisor.core.delivery.messages import UNKNOWN, Classes, tag_of
@@ -55,31 +56,49 @@ class Admission:
         max_message_bytes: the most bytes a message may have.
         router: reads the key of a message.
         classes: of the messages.
+        path_of: the path of a ref that may be sent to the actor.
     """
 
     def __init__(
-        self, path: str, protocol: ActorProtocol, max_message_bytes: int, router: Router, classes: Classes
+        self,
+        path: str,
+        protocol: ActorProtocol,
+        max_message_bytes: int,
+        router: Router,
+        classes: Classes,
+        *,
+        path_of: Callable[[ActorRef], str],
     ) -> None:
         self._path = path
         self._protocol = protocol
         self._router = router
         self._classes = classes
+        self._path_of = path_of
         self._handlers = tuple(protocol.handlers.values())
         self.max_message_bytes = max_message_bytes
+        self._referring = {message for message in protocol.handlers if refers(message)}
         self._any_flows = any(handler.flows for handler in protocol.handlers.values())
 
     def check(self, message: Message[Any], kind: int, trace: str | None) -> Admitted:
         """Check a message of the daemon.
 
         Raises:
-            UsageError: the actor does not handle it, a field has the wrong type, it is too large, or has no key.
+            UsageError: the actor does not handle it, a field has the wrong type, it is too large, has no key, or has a
+                ref of another tree.
         """
-        packed = self._protocol.encode(message)
+        packed = self._encoded(message) if type(message) in self._referring else self._protocol.encode(message)
         handler = self._protocol.handlers[type(message)]
         if kind >= STREAM or self._any_flows:
             self._check_way(handler, kind)
         self._check_size(name_of(message), packed.size)
         return Admitted(handler, packed, self._router.key_of(message), trace)
+
+    def _encoded(self, message: Message[Any]) -> EncodedMessage:
+        token = PATH_OF.set(self._path_of)
+        try:
+            return self._protocol.encode(message)
+        finally:
+            PATH_OF.reset(token)
 
     def check_bytes(
         self,

@@ -11,12 +11,14 @@ import asyncio
 import threading
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterable
 from contextlib import aclosing
+from contextvars import copy_context
 from typing import Any, TypeVar, cast
 
 from actors.bounds import check_time, shown
 from actors.errors import ActorsError, ActorStopped, AskTimeout, UsageError
 from actors.messages import Fed, Message, Terminated, name_of
 from actors.ref import ASK_TIMEOUT, ActorRef, WhenDown, check_ask, listed, note_taken
+from actors.wire.codec import PATH_OF
 from actors.wire.kinds import ASK, FEED, STREAM, TELL
 from supervisor.core.rules.down import is_down
 from supervisor.mailbox.askers import Asker, PendingAsk, PendingFeed, PendingStream
@@ -127,12 +129,15 @@ class MailboxRef(ActorRef):
         asker = PendingFeed(mailbox.intake.reader_of(handler.reply), f"{name_of(message)} to {self.path}")
         seq = await self._enter(FEED, admitted, asker)
         follow = mailbox.dispatcher.follow
+        context = copy_context()
+        context.run(PATH_OF.set, mailbox.path_of)
         feeding = asyncio.create_task(
             asker.feed(
                 items,
                 handler.fed or handler.reply,
                 lambda data, attachments, over: follow(seq, data, attachments, over=over),
-            )
+            ),
+            context=context,
         )
         try:
             await asyncio.wait((asker.reply, feeding), return_when=asyncio.FIRST_COMPLETED)

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 from actors.bounds import shown
-from actors.errors import NoSuchActor
+from actors.errors import NoSuchActor, UsageError
 from actors.lazy import LazyModule
 from actors.ref import ActorRef, UnboundRef
 from supervisor.mailbox.intake.checks import within
@@ -84,6 +84,19 @@ class Registry:
         """The ref of a path that arrived in a message; unbound when no actor has the path."""
         mailbox = self._mailboxes.get(path)
         return UnboundRef(path) if mailbox is None else without_methods(MailboxRef, mailbox.protocol.actor)(mailbox)
+
+    def path_of(self, ref: ActorRef) -> str:
+        """The path of a ref that is sent to an actor of the tree.
+
+        Raises:
+            UsageError: it is a ref of another tree; where the path arrives it would mean none, or another actor.
+        """
+        if isinstance(ref, MailboxRef) and ref.mailbox.path_of != self.path_of:
+            raise UsageError(
+                f"the ref of {ref.path} is of another tree, and an actor reaches those of its own tree alone. Put both "
+                f"into one tree, or let the daemon pass the messages on"
+            )
+        return ref.path
 
     def shut_down(self) -> None:
         """The tree has ended."""

@@ -81,6 +81,7 @@ class ChildFactory:
                 router=Router(spec.routing, spec.key),
                 on_dead_letter=reports.message_dead_lettered,
                 resolve=registry.ref,
+                path_of=registry.path_of,
                 stop_reason=lambda: self._tree.stop_reason,
                 clock=self._tree.clock.monotonic,
             )

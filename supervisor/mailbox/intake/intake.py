@@ -20,7 +20,7 @@ import msgspec
 
 from actors.bounds import MOST_SECONDS
 from actors.messages import Message
-from actors.wire.attachments import bytes_names, none_large, shares
+from actors.wire.attachments import bytes_names, none_large, refers, shares
 from actors.wire.codec import encode
 from actors.wire.kinds import ASK, TELL
 from supervisor.core.delivery.queue import MessageQueue
@@ -56,7 +56,7 @@ class Intake(Door):
         self._joinable = {
             message: (handler.index, self.reader_of(handler.reply), bytes_names(message))
             for message, handler in protocol.handlers.items()
-            if not handler.flows and not shares(message)
+            if not (handler.flows or shares(message) or refers(message))
         }
         self._plain = self._joinable  # of a durable actor none
         self._fast = self._plain  # empty while nothing may take the fast path
