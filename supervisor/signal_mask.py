@@ -8,21 +8,10 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 
 
 def leave_to_main_thread(numbers: Iterable[int]) -> None:
     """Block these signals in this thread from now on, unless it is the main thread."""
     if threading.get_native_id() != os.getpid():  # on Linux the main thread has its process's number, in a fork, too
         signal.pthread_sigmask(signal.SIG_BLOCK, numbers)
-
-
-@contextmanager
-def restored() -> Iterator[None]:
-    """Restore this thread's mask at the end."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)

@@ -5,7 +5,10 @@ from __future__ import annotations
 import signal
 import threading
 
+import pytest
+
 from supervisor import signal_mask
+from supervisor.process.spawn import worker_process
 
 NUMBERS = frozenset({signal.SIGTERM, signal.SIGHUP})
 
@@ -35,10 +38,11 @@ def test_the_main_thread():
     assert before == mask()
 
 
-def test_restored():
-    """Also what other code has changed inside."""
+def test_a_start_leaves_the_mask_of_its_thread_as_it_was():
+    """Also what multiprocessing's helper has changed inside, and where the start fails."""
     before = mask()
-    with signal_mask.restored():
-        signal.pthread_sigmask(signal.SIG_BLOCK, NUMBERS)
+    with pytest.raises(OSError, match="no processes left"), worker_process._blocked_signals():
         assert before != mask()
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, NUMBERS)
+        raise OSError("no processes left")
     assert before == mask()

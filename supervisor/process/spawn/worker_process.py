@@ -10,7 +10,7 @@ import contextlib
 import os
 import signal
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from multiprocessing import resource_tracker
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -23,7 +23,6 @@ from actors.process.heartbeat import HEARTBEAT_SIGNAL
 from actors.process.signals import LEFT_TO_THE_DAEMON
 from supervisor.ports.reading import AnyReader
 from supervisor.process.spawn.lean_spawn import LeanProcess
-from supervisor.signal_mask import restored
 from supervisor.system.orphans import OrphanReaper
 from supervisor.system.pidfd import open_pidfd, send_signal
 from supervisor.system.pipe_budget import BUDGET, widen
@@ -182,17 +181,13 @@ class WorkerProcess:
             end.close()
 
     def _start(self) -> LeanProcess:
-        with restored():
-            _block_signals()
-            return self._start_blocked()
-
-    def _start_blocked(self) -> LeanProcess:
-        mark = self._orphan_reaper.mark()
-        parts = self._child_duplex, self.box, self.ready, self.stop, self._output_pipe
-        args = (*parts, os.getpid(), mark, *self._program.args)
-        process = LeanProcess(self._program.module, self._name, args, self._orphan_reaper.held)
-        process.start()
-        return process
+        with _blocked_signals():
+            mark = self._orphan_reaper.mark()
+            parts = self._child_duplex, self.box, self.ready, self.stop, self._output_pipe
+            args = (*parts, os.getpid(), mark, *self._program.args)
+            process = LeanProcess(self._program.module, self._name, args, self._orphan_reaper.held)
+            process.start()
+            return process
 
     def _register(self) -> None:
         """The process runs, whatever becomes of its orphan reaper."""
@@ -349,15 +344,20 @@ def report_error(loop: asyncio.AbstractEventLoop, error: Exception) -> None:
         loop.call_soon_threadsafe(loop.call_exception_handler, context)
 
 
-def _block_signals() -> None:
-    """Block, in this thread, the signals for which a process is not ready while it starts: it inherits the mask.
+@contextlib.contextmanager
+def _blocked_signals() -> Iterator[None]:
+    """Inside, this thread blocks the signals for which a process is not ready while it starts: it inherits the mask.
 
-    Done again when multiprocessing's helper runs: starting that unblocks SIGINT and SIGTERM in its thread. The helper
-    itself inherits the rest.
+    Blocked again when multiprocessing's helper runs: starting that unblocks SIGINT and SIGTERM in its thread. The
+    helper itself inherits the rest. Where gevent has patched threads, the mask is that of the main thread.
     """
-    signal.pthread_sigmask(signal.SIG_BLOCK, _UNREADY)
-    resource_tracker.ensure_running()
-    signal.pthread_sigmask(signal.SIG_BLOCK, _UNREADY)
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _UNREADY)
+    try:
+        resource_tracker.ensure_running()
+        signal.pthread_sigmask(signal.SIG_BLOCK, _UNREADY)
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _kill_group(leader: int) -> None:

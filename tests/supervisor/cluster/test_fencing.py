@@ -121,11 +121,10 @@ async def test_the_end_of_an_agent_guard_and_reaper_is_no_proof_while_a_life_is_
         watch = Watch(root)
         (left,) = await root["a"].ask(Beget(["fork"]), timeout=60)  # it has all that its life has
         agent = cluster.driver.agents["m1"].pid
-        os.kill(agent, signal.SIGSTOP)
-        for name in ("orphan_reaper", "lease_guard"):
-            (process,) = children_of(agent, name)
+        (reaper,), (guard,) = children_of(agent, "orphan_reaper"), children_of(agent, "lease_guard")
+        os.kill(agent, signal.SIGSTOP)  # a guard that is alone with a stopped agent would end it
+        for process in (guard, reaper, agent):
             os.kill(process, signal.SIGKILL)
-        os.kill(agent, signal.SIGKILL)
         try:
             assert "nothing was heard of m1 for" in (await watch.exited("a")).reason.detail
             assert alive(left)
